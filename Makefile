@@ -1,0 +1,47 @@
+# Everything from a fresh machine that has Python 3.11+ and make: `make demo` shows it work, `make test` proves it.
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?= $(or $(TRADEWIND_DATA),../shared/data)
+
+.PHONY: help install demo test check format quality bench lock clean
+
+help:
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: .venv/installed  ## fill .venv with the pinned packages
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Tradewind needs Python 3.11 or newer"'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+demo: install  ## raw cases to a signed release and a prediction
+	@$(BIN)/python examples/breast-cancer/demo.py demo
+
+test: install  ## all tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: install  ## style, types, floors
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff check --fix src tests benchmarks examples
+	$(BIN)/ruff format src tests benchmarks examples
+
+quality: install  ## quality with default settings beside the peers' baselines, on $(DATA)
+	$(BIN)/python benchmarks/quality.py --data $(DATA)
+
+bench: install  ## speed beside the floor or a peer
+	$(BIN)/python benchmarks/speed.py
+
+lock: install  ## write requirements.lock from what .venv holds
+	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' | grep -vE ' @ |^-e |^tradewind' > requirements.lock
+
+clean:
+	rm -rf .venv demo

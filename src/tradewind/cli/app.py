@@ -1,0 +1,170 @@
+"""The command line's door: the table of verbs, and the one place where an error becomes an exit code.
+
+A verb's module is imported when it is called, so that `tradewind --help` answers at once.
+
+    0 done · 1 a gate or a check said no · 2 the input was wrong · 3 the environment failed · 130 interrupted
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import logging
+import os
+import sys
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from tradewind import __version__
+from tradewind.errors import CheckFailed, EnvironmentFailure, InputError, TradewindError
+
+EXIT_CODES: dict[type[TradewindError], int] = {CheckFailed: 1, InputError: 2, EnvironmentFailure: 3}
+
+
+@dataclass(frozen=True)
+class Verb:
+    module: str
+    help: str
+    panel: str
+
+
+_BUILD, _USE, _KEEP = "Build", "Use", "Keep"
+VERBS = {
+    "init": Verb("init", "Begin a product: write a product file for your data.", _BUILD),
+    "check": Verb("check", "Check the product file, or print its JSON Schema.", _BUILD),
+    "prepare": Verb("prepare", "Read, clean, split and encode the data.", _BUILD),
+    "train": Verb("train", "Train the model on the prepared data.", _BUILD),
+    "evaluate": Verb("evaluate", "Measure the model beside baselines; write the report.", _BUILD),
+    "release": Verb("release", "Make a signed bundle that predicts without PyTorch.", _BUILD),
+    "run": Verb("run", "All of these, as far as something changed.", _BUILD),
+    "predict": Verb("predict", "Predict one row, or a file in bulk, from a release.", _USE),
+    "card": Verb("card", "Print the model card of a release.", _USE),
+    "verify": Verb("verify", "Recompute a report's figures; check digests and signatures.", _KEEP),
+    "promote": Verb("promote", "Make a release the live one.", _KEEP),
+    "rollback": Verb("rollback", "Go back to the release that was live before.", _KEEP),
+    "key": Verb("key", "Make the key pair that signs releases.", _KEEP),
+}
+
+
+class Verbs(TyperGroup):
+    """Lists verbs from the table; imports a verb's module only when it is to run."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        return TyperCommand(name=cmd_name, help=verb.help, rich_help_panel=verb.panel)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return (name, load_verb(name), rest) if name in VERBS else (name, command, rest)
+
+
+def load_verb(name: str) -> Any:
+    """The verb as a command: its module's `command` function, named and described by the table."""
+    try:
+        module = importlib.import_module(f"tradewind.cli.{VERBS[name].module}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("tradewind"):
+            raise
+        raise EnvironmentFailure(
+            f"tradewind {name} needs the package {error.name}, which is not installed.",
+            code="package_missing",
+            hint="Install it with: pip install 'tradewind[train]'.",
+        ) from error
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    single.command(name=name)(module.command)
+    command = typer.main.get_command(single)
+    command.name = name
+    return command
+
+
+app = typer.Typer(
+    cls=Verbs,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="From your own data to a model that customers pay for.",
+)
+
+
+@app.callback()
+def _root(version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True)) -> None:
+    if version:
+        typer.echo(f"tradewind {__version__}")
+        raise typer.Exit
+
+
+def exit_code(error: TradewindError) -> int:
+    for kind, code in EXIT_CODES.items():
+        if isinstance(error, kind):
+            return code
+    return 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one verb and gives its exit code. No traceback for a user's mistake; one for ours, behind a plain sentence."""
+    given = sys.argv[1:] if arguments is None else arguments
+    # Libraries below speak through logging and warnings; on a user's terminal only our own words are wanted.
+    logging.getLogger().setLevel(logging.ERROR)
+    try:
+        result = typer.main.get_command(app).main(args=given, prog_name="tradewind", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except TradewindError as error:
+        _tell(given, error.code, str(error))
+        code = exit_code(error)
+    except typer.Abort:
+        print("Interrupted.", file=sys.stderr)
+        code = 130
+    except KeyboardInterrupt:
+        print("Interrupted. Run the same verb again to go on from the last checkpoint.", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except MemoryError:
+        _tell(given, "environment.memory", "The machine is out of memory. Lower data.memory or train.batch.")
+        code = 3
+    except OSError as error:
+        name = errno.errorcode.get(error.errno or 0, "OSError")
+        _tell(given, f"environment.{name.lower()}", f"{error.filename or 'The system'}: {error.strerror or error}.")
+        code = 3
+    except Exception as error:  # the process edge: what reaches it is our mistake
+        code = _foreign(given, error)
+    if arguments is None:
+        sys.stdout.flush()
+        sys.exit(code)
+    return code
+
+
+def _foreign(given: list[str], error: Exception) -> int:
+    """Wrong usage, as the command-line library found it, or a mistake of ours."""
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+        show = getattr(error, "show", None)
+        if "--json" in given:
+            _tell(given, "input.usage", error.format_message())
+        elif show is not None:
+            show()
+        return 2
+    if "TRADEWIND_DEBUG" in os.environ:
+        traceback.print_exc()
+    _tell(
+        given,
+        "internal",
+        f"Tradewind made a mistake: {type(error).__name__}: {error}. Set TRADEWIND_DEBUG=1 for the trace.",
+    )
+    return 3
+
+
+def _tell(given: list[str], code: str, message: str) -> None:
+    print(message, file=sys.stderr)
+    if "--json" in given:
+        print(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False))

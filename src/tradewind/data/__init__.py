@@ -1,0 +1,1 @@
+"""From raw sources to a dataset artifact. The only home of Polars. Never imports model, evaluate or release."""

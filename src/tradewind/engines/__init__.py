@@ -1,0 +1,1 @@
+"""Runs released models without torch."""

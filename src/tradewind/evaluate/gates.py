@@ -1,0 +1,92 @@
+"""Gates: what a product file demands of its figures, answered as data.
+
+Not here: failing. The verb reads the results and raises `GateFailed`.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tradewind.errors import nearest
+from tradewind.evaluate.figures import Figure
+
+BEATS = "beats_baseline"
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq,
+}  # fmt: skip
+_RULE = re.compile(r"^\s*(>=|<=|>|<|==)\s*(-?\d+(?:\.\d+)?)\s*$")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A comparison and the number to compare with."""
+
+    sign: str
+    bound: float
+
+    def holds(self, value: float) -> bool:
+        return _COMPARE[self.sign](value, self.bound)
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One gate. `value` is the figure on the test split, None where there is none; `says` is a whole sentence."""
+
+    name: str
+    rule: str
+    value: float | None
+    passed: bool
+    says: str
+    low: float | None = None
+    high: float | None = None
+
+
+def parse(rule: str | bool) -> Rule | bool:
+    """'>= 0.77' as a Rule; true and false as they are. The product file has refused anything else."""
+    if isinstance(rule, bool):
+        return rule
+    match = _RULE.match(rule)
+    assert match is not None, rule
+    return Rule(match[1], float(match[2]))
+
+
+def check(
+    gates: Mapping[str, str | bool], figures: Mapping[str, Figure], lead: Figure | None, *, against: str = ""
+) -> tuple[GateResult, ...]:
+    """Each gate's result in the product file's order. Never raises for a gate that says no.
+
+    `figures` are those of the test split. `lead` is how far the model is ahead of the best baseline, positive for
+    better; `against` names that baseline. `beats_baseline: true` asks for a lead above 0, a comparison for that much.
+    """
+    known = {**figures, BEATS: lead} if lead is not None else dict(figures)
+    return tuple(_one(name, rule, known, against) for name, rule in gates.items())
+
+
+def _one(name: str, written: str | bool, figures: Mapping[str, Figure], against: str) -> GateResult:
+    rule, text = parse(written), str(written).lower() if isinstance(written, bool) else written.strip()
+    if rule is False:
+        return GateResult(name, text, None, True, f"{name} is not asked for.")
+    figure = figures.get(name)
+    if figure is None:
+        if name == BEATS:
+            return GateResult(name, text, None, False, "No baseline was fitted, so none was beaten.")
+        hint = nearest(name, [*figures, BEATS])
+        says = f"The report has no figure called {name}. {hint}".strip()
+        return GateResult(name, text, None, False, says)
+    if figure.value is None:
+        return GateResult(name, text, None, False, f"{name} is absent: {figure.absent}.")
+    if rule is True:
+        rule = Rule(">", 0.0)
+        if name != BEATS:
+            return GateResult(name, text, figure.value, False, f"{name} needs a comparison, as in '>= 0.77'.")
+    passed = rule.holds(figure.value)
+    verdict = "holds" if passed else "does not hold"
+    says = f"{name} is {figure.value:.4g}, so {rule.sign} {rule.bound:g} {verdict}."
+    if name == BEATS:
+        says = f"The lead over {against} is {figure.value:.4g}, so {rule.sign} {rule.bound:g} {verdict}."
+        if figure.low is not None and figure.high is not None and figure.low <= 0 <= figure.high:
+            says += f" Its interval {figure.low:.4g} to {figure.high:.4g} holds 0: no clear difference."
+    return GateResult(name, text, figure.value, passed, says, figure.low, figure.high)

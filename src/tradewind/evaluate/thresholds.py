@@ -1,0 +1,87 @@
+"""The probability from which a row counts as positive, chosen on validation.
+
+Not here: applying it when serving (`release/`), or products of more than two classes, where the likeliest class wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tradewind.evaluate.figures import rounded
+from tradewind.evaluate.metrics import Codes, Floats
+
+RARE = 0.2  # a positive class below this share is sought for its own sake, so `auto` maximises F1
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """`value`: a row is positive from this calibrated probability on. `rule` is what was maximised, or half or fixed."""
+
+    value: float
+    rule: str
+    objective: float | None = None  # what the rule reached on validation
+    note: str = ""
+
+
+def positive_class(target_N: Codes, classes: tuple[str, ...], named: str | None) -> int | None:
+    """Code of the positive class of two: the named one, else the rarer in `target_N` (ties: the second). None for more.
+
+    The named class is checked against the data by the verb; an unknown one falls back to the rarer.
+    """
+    if len(classes) != 2:
+        return None
+    if named in classes:
+        return classes.index(named)
+    counts = np.bincount(target_N[target_N >= 0], minlength=2)
+    return 0 if counts[0] < counts[1] else 1
+
+
+def choose(
+    rule: str | float, positive_N: Floats, truth_N: np.ndarray[tuple[int], np.dtype[np.bool_]], weight_N: Floats
+) -> Threshold:
+    """Chooses among the midpoints of neighbouring scores the one that maximises `rule`; of equal ones that nearest 0.5.
+
+    `rule` is auto, half, accuracy, f1, balanced_accuracy or the probability itself. `positive_N` are calibrated
+    probabilities of the positive class, `truth_N` whether the row is positive.
+    """
+    if isinstance(rule, (int, float)):
+        return Threshold(float(rule), "fixed")
+    total, positives = float(weight_N.sum()), float(weight_N[truth_N].sum())
+    if rule == "half":
+        return Threshold(0.5, "half")
+    if positives == 0 or positives == total:
+        return Threshold(0.5, "half", note="validation holds only one class")
+    if rule == "auto":
+        rule = "f1" if positives / total < RARE else "accuracy"
+    order = np.argsort(-positive_N, kind="stable")
+    scores, weights = positive_N[order], weight_N[order]
+    ends = np.r_[np.flatnonzero(scores[1:] != scores[:-1]), len(scores) - 1]  # last row of each tied group
+    claimed = np.r_[0.0, np.cumsum(weights)[ends]]
+    hits = np.r_[0.0, np.cumsum(weights * truth_N[order])[ends]]
+    cuts = np.r_[1.0, (scores[ends] + np.r_[scores[ends[:-1] + 1], 0.0]) / 2]
+    cuts[0] = (1.0 + scores[0]) / 2 if scores[0] < 1 else np.nextafter(1.0, 2.0)
+    values = objective(rule, hits, claimed, positives, total)
+    best = np.flatnonzero(values >= values.max() - 1e-12)
+    at = int(best[np.argmin(np.abs(cuts[best] - 0.5))])
+    return Threshold(rounded(float(cuts[at])) or 0.0, rule, rounded(float(values[at])))
+
+
+def objective(rule: str, hits: Floats, claimed: Floats, positives: float, total: float) -> Floats:
+    """The rule's figure for each cut, from weights of hits and of rows claimed positive."""
+    if rule == "f1":
+        return np.asarray(2 * hits / (claimed + positives))
+    rejected = (total - positives) - (claimed - hits)  # true negatives
+    if rule == "accuracy":
+        return (hits + rejected) / total
+    assert rule == "balanced_accuracy", rule
+    return (hits / positives + rejected / (total - positives)) / 2
+
+
+def decide(probabilities_NK: Floats, positive: int | None, threshold: float) -> Codes:
+    """Predicted class codes [N]: by the threshold for two classes, the likeliest for more."""
+    if positive is None:
+        return probabilities_NK.argmax(axis=1).astype(np.int64)
+    claimed = probabilities_NK[:, positive] >= threshold
+    return np.where(claimed, positive, 1 - positive).astype(np.int64)

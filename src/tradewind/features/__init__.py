@@ -1,0 +1,1 @@
+"""Preprocessing in NumPy over JSON state: one spelling of each transform, for training and for serving."""

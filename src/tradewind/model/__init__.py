@@ -1,0 +1,1 @@
+"""Networks in PyTorch, from layout to logits to ONNX. Never imports data."""

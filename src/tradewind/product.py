@@ -1,0 +1,286 @@
+"""The product file: what a product is, field by field, with every default. The waist of the house.
+
+Not here: reading the YAML and saying where a mistake stands (`product_file.py`); what `auto` becomes for a given
+dataset (`train/defaults.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from tradewind.tariff import Plan
+
+Task = Literal["classification", "regression", "recommendation", "generation", "translation"]
+ColumnKind = Literal["number", "category", "date", "text", "image", "identifier"]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+# ---------------------------------------------------------------- data
+
+
+def _source(value: object) -> object:
+    return {"path": value} if isinstance(value, str) else value
+
+
+class Source(Section):
+    """Where rows come from, and what cannot be seen from the bytes."""
+
+    path: str = Field(description="File, folder, fsspec URL (s3://, https://) or SQL URL")
+    format: Literal["auto", "csv", "jsonl", "parquet", "excel", "images", "sql"] = "auto"
+    header: list[str] | None = Field(None, description="Column names of a file that has no header row")
+    encoding: str = Field("auto", description="auto, utf-8, utf-16, gb18030 …")
+    delimiter: str = Field("auto", description="auto, or one character")
+    missing: list[str] = Field(default_factory=list, description="Further words that mean a missing value")
+    sheet: str | None = Field(None, description="Excel: name of the sheet; the first one by default")
+    query: str | None = Field(None, description="SQL: the query; or name the table")
+    table: str | None = Field(None, description="SQL: the table")
+    licence: str | None = Field(None, description="Licence of the data, for the model card")
+
+
+SourceField = Annotated[Source, BeforeValidator(_source, json_schema_input_type=str | Source)]
+
+
+class Clean(Section):
+    """Which repairs are done. Each is counted in the profile."""
+
+    whitespace: bool = True
+    units: bool = Field(True, description="Read 1,200 and ¥12.5 and 3.5万 and 40% as numbers")
+    duplicates: Literal["keep", "exact", "near"] = Field(
+        "exact", description="Which later copies are dropped; copies never stand on both sides of a split"
+    )
+    near_threshold: Share = Field(0.9, description="Jaccard similarity from which two texts count as copies")
+    constant: Literal["drop", "keep"] = "drop"
+    identifiers: Literal["drop", "keep"] = "drop"
+    impossible: Literal["missing", "reject", "keep"] = Field("missing", description="Values no such column can have")
+    outliers: Literal["keep", "clip", "missing"] = Field("keep", description="Numbers beyond 10 interquartile ranges")
+    pii: Literal["report", "redact", "keep"] = Field("report", description="Personal data in text columns")
+    leakage: Literal["refuse", "drop", "report"] = Field("report", description="A column that gives the target away")
+    conflicts: Literal["keep", "drop"] = Field("keep", description="Equal rows with different labels")
+
+
+class ImageAugment(Section):
+    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    rotate: float = Field(0, ge=0, le=180, description="Degrees, either way")
+    crop: float = Field(0, ge=0, lt=1, description="Share of the side that may be cut or shifted")
+    scale: float = Field(0, ge=0, lt=1, description="Share by which size may change")
+    brightness: float = Field(0, ge=0, lt=1)
+    contrast: float = Field(0, ge=0, lt=1)
+    erase: float = Field(0, ge=0, lt=1, description="Largest share of the picture that is blanked")
+
+
+class TextAugment(Section):
+    drop: float = Field(0, ge=0, lt=1, description="Share of tokens dropped")
+    swap: float = Field(0, ge=0, lt=1, description="Share of neighbouring tokens exchanged")
+    noise: float = Field(0, ge=0, lt=1, description="Share of characters dropped, doubled or exchanged")
+
+
+class NumberAugment(Section):
+    noise: float = Field(0, ge=0, description="Standard deviation of added noise, in units of the column's own")
+
+
+class Augment(Section):
+    """Applied to the training split only, seeded."""
+
+    image: ImageAugment | Literal["auto", "none"] = "auto"
+    text: TextAugment | Literal["auto", "none"] = "auto"
+    number: NumberAugment | Literal["auto", "none"] = "auto"
+    mixup: float | Literal["auto"] = Field("auto", description="Beta parameter of mixup; 0 for none")
+    oversample: bool = Field(False, description="Draw rows of rare classes more often")
+
+
+class Split(Section):
+    test: float | SourceField = Field(0.2, description="A share, or a source of its own")
+    validation: float | SourceField = Field(0.1, description="A share of what is not test, or a source of its own")
+    by: str = Field("random", description="random, time, or group:COLUMN, time:COLUMN, column:COLUMN")
+    stratify: bool = True
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _shares(self) -> Split:
+        for name in ("test", "validation"):
+            share = getattr(self, name)
+            if isinstance(share, float) and not 0 < share < 1:
+                raise ValueError(f"{name} is {share}, but a share lies between 0 and 1")
+        if isinstance(self.test, float) and isinstance(self.validation, float) and self.test + self.validation >= 1:
+            raise ValueError("test and validation leave nothing to train on")
+        if not re.fullmatch(r"random|time|(group|time|column):.+", self.by):
+            raise ValueError(f"by is {self.by!r}, but must be random, time, group:COLUMN, time:COLUMN or column:COLUMN")
+        return self
+
+
+class ColumnOptions(Section):
+    """What inference cannot know about one column."""
+
+    kind: ColumnKind | Literal["auto"] = "auto"
+    normalise: Literal["auto", "standard", "minmax", "robust", "quantile", "none"] = "auto"
+    minimum: float | None = Field(None, description="Smaller values are impossible")
+    maximum: float | None = Field(None, description="Larger values are impossible")
+    tokeniser: str | None = Field(None, description="Folder or file of a pretrained tokeniser")
+    max_tokens: Positive | None = Field(None, description="Longer texts are cut")
+    size: Positive | None = Field(None, description="Side of the square an image is brought to")
+    label: str | None = Field(None, description="Name to show to people")
+
+
+def _column(value: object) -> object:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+ColumnField = Annotated[ColumnOptions, BeforeValidator(_column, json_schema_input_type=str | ColumnOptions)]
+
+
+class Data(Section):
+    source: SourceField
+    target: str
+    columns: dict[str, ColumnField] = Field(default_factory=dict)
+    only: list[str] | None = Field(None, description="The columns to use, and no other")
+    drop: list[str] = Field(default_factory=list, description="Columns not to use")
+    sensitive: list[str] = Field(default_factory=list, description="Kept for fairness, never a model input")
+    sensitive_as_input: bool = Field(False, description="Lets the model see the sensitive columns too")
+    weight: str | None = Field(None, description="Column with the weight of a row")
+    clean: Clean = Clean()
+    augment: Augment = Augment()
+    split: Split = Split()
+    fit_rows: Positive = Field(500_000, description="Columns are fitted on at most so many training rows, drawn evenly")
+    memory: Positive = Field(2 << 30, description="Bytes that preparation may hold at once")
+
+    @model_validator(mode="after")
+    def _together(self) -> Data:
+        if self.only is not None and self.drop:
+            raise ValueError("only and drop exclude each other")
+        if self.target in self.drop:
+            raise ValueError(f"the target {self.target} is dropped")
+        if self.target in self.sensitive:
+            raise ValueError(f"the target {self.target} cannot be sensitive")
+        return self
+
+
+# ---------------------------------------------------------------- model and training
+
+
+class Model(Section):
+    """Which network. `kind` chooses for the columns it suits; the three after it choose column kind by column kind."""
+
+    kind: Literal["auto", "mlp", "tabm", "transformer", "cnn", "rnn", "resnet", "vit", "decoder"] = "auto"
+    tabular: Literal["auto", "mlp", "tabm", "transformer"] = "auto"
+    text: Literal["auto", "cnn", "rnn", "transformer", "pretrained"] = "auto"
+    image: Literal["auto", "cnn", "resnet", "vit"] = "auto"
+    numbers: Literal["auto", "linear", "piecewise", "periodic"] = Field("auto", description="How numbers are embedded")
+    width: Positive | Literal["auto"] = "auto"
+    depth: Positive | Literal["auto"] = "auto"
+    members: Positive | Literal["auto"] = Field("auto", description="tabm: networks in one")
+    heads: Positive | Literal["auto"] = "auto"
+    dropout: float | Literal["auto"] = Field("auto")
+    cell: Literal["lstm", "gru"] = "lstm"
+    ngrams: bool | Literal["auto"] = Field("auto", description="Text: a jointly trained bag of n-grams beside the net")
+    pretrained: str | None = Field(None, description="Folder of a Hugging Face text encoder")
+    adapt: Literal["frozen", "full", "lora"] = "frozen"
+    lora_rank: Positive = 8
+
+    @model_validator(mode="after")
+    def _fits(self) -> Model:
+        if self.text == "pretrained" and self.pretrained is None:
+            raise ValueError("text is pretrained, but pretrained names no folder")
+        if isinstance(self.dropout, float) and not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}, but lies between 0 and 1")
+        return self
+
+
+class Checkpoint(Section):
+    steps: Positive | None = None
+    minutes: Annotated[float, Field(gt=0)] | None = 2.0
+    keep: Positive = 2
+
+
+class Train(Section):
+    optimizer: Literal["auto", "gd", "sgd", "momentum", "adam", "adamw", "muon"] = "auto"
+    learning_rate: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
+    batch: Positive | Literal["auto", "full"] = "auto"
+    epochs: Positive | Literal["auto"] = "auto"
+    max_minutes: Annotated[float, Field(gt=0)] | None = None
+    schedule: Literal["auto", "constant", "step", "exponential", "cosine", "plateau"] = "auto"
+    warmup: float | Literal["auto"] = Field("auto", description="Share of all steps in which the rate grows")
+    loss: Literal["auto", "cross_entropy", "focal", "mse", "mae", "huber"] = "auto"
+    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    huber_delta: Annotated[float, Field(gt=0)] = 1.0
+    class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = "auto"
+    l1: Annotated[float, Field(ge=0)] = 0.0
+    l2: Annotated[float, Field(ge=0)] | Literal["auto"] = Field("auto", description="Weight decay")
+    clip: Annotated[float, Field(gt=0)] | Literal["auto", "none"] = Field("auto", description="Norm of the gradient")
+    accumulate: Positive = Field(1, description="Batches per step of the optimizer")
+    stop_early: Positive | Literal["auto", "never"] = Field("auto", description="Epochs without improvement")
+    monitor: str = Field("auto", description="Validation figure that chooses the best weights")
+    average: Literal["auto", "none", "ema", "swa"] = Field("auto", description="Averaging of weights")
+    average_decay: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Positive | Literal["auto"] = "auto"
+    seed: int = 0
+    checkpoint: Checkpoint = Checkpoint()
+    sinks: list[Literal["tensorboard", "mlflow"]] = Field(default_factory=list)
+
+
+# ---------------------------------------------------------------- evaluate, release, serve
+
+_GATE = re.compile(r"^\s*(>=|<=|>|<|==)\s*(-?\d+(?:\.\d+)?)\s*$")
+
+
+def _gate(value: object) -> object:
+    if isinstance(value, bool) or (isinstance(value, str) and _GATE.match(value)):
+        return value
+    raise ValueError(f"{value!r} is no gate. Write a comparison and a number, as in '>= 0.77', or true")
+
+
+Gate = Annotated[str | bool, BeforeValidator(_gate, json_schema_input_type=str | bool)]
+
+
+class Evaluate(Section):
+    gates: dict[str, Gate] = Field(default_factory=dict)
+    threshold: Literal["auto", "half", "accuracy", "f1", "balanced_accuracy"] | float = Field(
+        "auto", description="How the probability from which a row counts as positive is chosen, on validation"
+    )
+    positive: str | None = Field(
+        None, description="The class that counts as positive, of two; the rarer one by default"
+    )
+    calibrate: bool = True
+    baselines: bool = True
+    bootstrap: Annotated[int, Field(ge=0)] = Field(500, description="Resamples behind each interval")
+    slices: list[str] | Literal["auto"] = "auto"
+    seed: int = 0
+
+
+class Release(Section):
+    int8: bool = Field(False, description="Also ships an 8-bit graph, with its measured loss of quality")
+    description: str | None = None
+    intended_use: str | None = None
+    contact: str | None = None
+
+
+class Serve(Section):
+    plans: dict[str, Plan] = Field(default_factory=dict)
+
+
+class Product(Section):
+    """One product: what is built from which data, how it is judged and how it is sold."""
+
+    product: str = Field(pattern=r"^[a-z][a-z0-9-]{1,62}$", description="Its name: lower case, digits, hyphens")
+    task: Task
+    language: Literal["en", "zh"] = Field("en", description="Language of the report")
+    data: Data
+    model: Model = Model()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    release: Release = Release()
+    serve: Serve = Serve()
+
+    def resolved(self) -> dict[str, Any]:
+        """Every field with its value, as JSON: what a run keeps."""
+        return self.model_dump(mode="json", by_alias=True)

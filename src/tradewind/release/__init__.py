@@ -1,0 +1,1 @@
+"""Signed bundles, their registry and their card. Torch-free."""

@@ -1,0 +1,147 @@
+"""The release on disk: which files it holds, how it is put together and how it is opened. Torch-free, onnx-free.
+
+manifest.json   what it is: product, task, classes, threshold, fingerprints, parents
+model.onnx      the graph that the report measured, byte for byte; model.int8.onnx where asked for
+columns.json    the fitted columns
+schema.json     JSON Schema of a row and of an answer
+golden.json     raw rows and the outputs the trainer gave for them
+report/         report.json, report.html, card.md
+model.sig       signature over all of these
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tradewind.artifacts import RECORD, Artifact, Workspace, check_files, open_artifact
+from tradewind.errors import ArtifactError, VerificationFailed
+from tradewind.files import digest_file, digest_json, read_json, write_json
+from tradewind.release.golden import Golden, write_golden
+from tradewind.release.signing import PUBLIC_KEY, SIGNATURE, KeyPair, check, sign
+
+FORMAT = 1
+_REQUIRED = ("manifest.json", "model.onnx", "columns.json", "schema.json", "golden.json")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    folder: Path
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What goes into a release. `manifest` lacks only format and file digests, which `build` adds."""
+
+    manifest: Mapping[str, Any]
+    graph: Path
+    columns: Mapping[str, Any]
+    schema: Mapping[str, Any]
+    golden: Golden
+    report_files: Mapping[str, Path]
+    card: str
+    graph_int8: bytes | None = None
+
+
+def build(workspace: Workspace, content: Content, pair: KeyPair, *, parents: Mapping[str, str]) -> Artifact:
+    """Writes and signs the bundle; the finished one is returned when it was made from the same before."""
+    made_of = {"format": FORMAT, "manifest": dict(content.manifest), "graph": digest_file(content.graph)}
+    digest = digest_json(made_of)
+    if found := workspace.find("release", digest):
+        return found
+    with workspace.making("release", made_of, parents=parents) as folder:
+        shutil.copyfile(content.graph, folder / "model.onnx")
+        if content.graph_int8 is not None:
+            (folder / "model.int8.onnx").write_bytes(content.graph_int8)
+        write_json(folder / "columns.json", content.columns)
+        write_json(folder / "schema.json", content.schema)
+        write_golden(folder / "golden.json", content.golden)
+        (folder / "report").mkdir()
+        for name, path in content.report_files.items():
+            shutil.copyfile(path, folder / "report" / name)
+        (folder / "report" / "card.md").write_text(content.card, encoding="utf-8")
+        manifest = {
+            **content.manifest,
+            "format": FORMAT,
+            "graph": "model.onnx",
+            "graph_int8": "model.int8.onnx" if content.graph_int8 is not None else None,
+            "files": {
+                path.relative_to(folder).as_posix(): digest_file(path)
+                for path in sorted(folder.rglob("*"))
+                if path.is_file()
+            },
+        }
+        write_json(folder / "manifest.json", manifest)
+        sign(folder, pair)
+    return open_artifact(workspace.folder("release", digest), kind="release")
+
+
+def open_bundle(folder: Path, *, public_key: Path | None = None) -> Bundle:
+    """Opens and verifies a release. Without `public_key` the workspace's own key is used (../../keys/signing.pub.pem).
+
+    Raises ArtifactError when a part is missing or of another format, VerificationFailed when bytes or signer differ.
+    """
+    if not folder.is_dir():
+        raise ArtifactError("There is no such release.", code="missing", where=str(folder))
+    missing = [name for name in _REQUIRED if not (folder / name).is_file()]
+    if missing:
+        raise ArtifactError(
+            f"It is no release: {', '.join(missing)} is missing.",
+            code="not_a_release",
+            where=str(folder),
+            hint="Give the folder that `tradewind run --json` names under artifacts.release.",
+        )
+    key = public_key or folder.resolve().parent.parent / "keys" / PUBLIC_KEY
+    if not key.is_file():
+        raise ArtifactError(
+            "No public key to check the signature with.",
+            code="no_key",
+            where=str(key),
+            hint="Give the signer's key with --key FILE.",
+        )
+    check_digests(folder)
+    check(folder, key)
+    manifest = read_json(folder / "manifest.json")
+    if manifest.get("format") != FORMAT:
+        raise ArtifactError(
+            f"The release has format {manifest.get('format')}, this version reads {FORMAT}.",
+            code="format",
+            where=str(folder),
+            hint="Install the version of Tradewind that made it, or make it again.",
+        )
+    return Bundle(folder, manifest)
+
+
+def check_digests(folder: Path) -> None:
+    """Raises VerificationFailed that names the first file whose bytes are not those of the manifest."""
+    try:
+        manifest = read_json(folder / "manifest.json")
+        files: Mapping[str, str] = manifest["files"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise VerificationFailed(
+            f"The manifest cannot be read ({error}).", code="manifest", where=str(folder / "manifest.json")
+        ) from error
+    for name, digest in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise VerificationFailed("The file is missing.", code="file_missing", where=str(path))
+        if digest_file(path) != digest:
+            raise VerificationFailed(
+                "Its bytes are not those that were released.",
+                code="digest",
+                where=str(path),
+                hint="Copy the release again from where it was made.",
+            )
+    known = {*files, "manifest.json", SIGNATURE, RECORD}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.relative_to(folder).as_posix() not in known:
+            raise VerificationFailed("This file does not belong to the release.", code="file_unknown", where=str(path))
+
+
+def check_record(folder: Path) -> list[str]:
+    """What differs from the artifact's record, a sentence each."""
+    return check_files(open_artifact(folder, kind="release"))

@@ -1,0 +1,1 @@
+"""One loop that makes a run out of a dataset and a product."""
