@@ -147,7 +147,8 @@ def _validated(content: Mapping[str, Any], file: str, *, changed: Sequence[tuple
     except ValidationError as error:
         every = error.errors(include_url=False)
         details = [item for item in every if not _is_echo(item, every)]
-        first, *rest = sorted(details, key=lambda item: _position(content, item["loc"]))
+        # A misspelt setting explains the missing one: what is missing comes last.
+        first, *rest = sorted(details, key=lambda item: (item["type"] == "missing", _position(content, item["loc"])))
         echoes = [item for item in every if _is_echo(item, every) and _named(item["loc"]) == _named(first["loc"])]
         failure = _explained(first, rest, echoes)
         place = _named(first["loc"])

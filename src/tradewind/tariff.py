@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
@@ -21,18 +22,17 @@ def _price(value: object) -> object:
     return _parsed(value, parse_price)
 
 
-def _parsed(value: object, parse: object) -> object:
-    if not isinstance(value, str):
+def _parsed(value: object, parse: Callable[[str], Money | Price]) -> object:
+    if isinstance(value, (Money, Price)):
         return value
-    assert callable(parse)
     try:
-        return parse(value)
+        return parse(str(value))
     except InputError as error:
         raise ValueError(str(error)) from error
 
 
 def _rate(value: object) -> object:
-    if isinstance(value, str) and not _RATE.match(value):
+    if value is not None and not _RATE.match(str(value)):
         raise ValueError(f"{value!r} is no rate. Write a number and a time: 50/s, 600/min.")
     return value
 

@@ -137,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
         name = errno.errorcode.get(error.errno or 0, "OSError")
         _tell(given, f"environment.{name.lower()}", f"{error.filename or 'The system'}: {error.strerror or error}.")
         code = 3
-    except Exception as error:  # the process edge: what reaches it is our mistake
+    except Exception as error:  # noqa: BLE001 - the process edge: what reaches it is our mistake
         code = _foreign(given, error)
     if arguments is None:
         sys.stdout.flush()

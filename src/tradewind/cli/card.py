@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from tradewind.cli.session import HERE, FolderOption
 from tradewind.cli.releases import release_folder
+from tradewind.cli.session import HERE, FolderOption
 from tradewind.errors import ArtifactError
 
 

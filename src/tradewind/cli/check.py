@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tradewind import product_file
-from tradewind.cli.session import HERE, FolderOption, JsonOption, SetOption, Session, emit
+from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
 
 
 def command(

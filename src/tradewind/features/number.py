@@ -1,4 +1,4 @@
-"""Numbers: one normalised float, bins for it, a flag where training saw gaps, and exact values that recur.
+"""Numbers: one normalised float, bins for it, and a flag where training saw gaps.
 
 Not here: dates (`date.py`), which rows or values are thrown out (`data/clean.py`), what a network does with bins (`model/`).
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite, nan
 from statistics import NormalDist
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.errors import DataError, nearest
-from tradewind.features.column import Block, CategoryFeature, ColumnSpec, Layout, NumberFeature, Values
+from tradewind.features.column import Block, ColumnSpec, Layout, NumberFeature, Values
 
 METHODS = ("auto", "standard", "minmax", "robust", "quantile", "none")
 OUTLIERS = ("keep", "clip", "missing")
@@ -30,17 +30,19 @@ LIMIT = 1e38
 # No z lies further out: beyond it a value says only that something is odd. Units are kept where nothing is normalised.
 _FURTHEST_Z = 1e4
 _OUTLIER_IQRS = 10.0
+_HEAVY_TAIL_Z = 10.0
 _KNOTS = 256
-_QUANTILE_BINS = 32
-_DISTINCT_BINS = 32
-_EXACT_BINS = 64
+# Measured on adult, german credit and credit default (LAB.md): few, coarse bins lose what exact values say.
+_QUANTILE_BINS = 48
+_DISTINCT_BINS = 48
+_EXACT_EDGES = 128
 
 NumberState = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A fitted column of numbers: N is 1, or 2 where training values were missing; C is 1 where `exact` is not empty.
+    """A fitted column of numbers: N is 1, or 2 where training values were missing.
 
     A value outside [lowest, highest] is missing, one outside [low, high] is moved to the nearer end. The float is
     (x - center) / scale, or for `quantile` the line through (knots, levels); a missing value gives 0.
@@ -59,22 +61,16 @@ class NumberColumn:
     low: float = -LIMIT
     high: float = LIMIT
     flag: bool = False
+    furthest: float = _FURTHEST_Z
     bins: tuple[float, ...] = ()
-    exact: tuple[float, ...] = ()
-    _codes: Mapping[float, int] = field(init=False, repr=False, compare=False)
-    _furthest: float = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_codes", {value: code for code, value in enumerate(self.exact, start=1)})
-        object.__setattr__(self, "_furthest", LIMIT if self.normalise == "none" else _FURTHEST_Z)
 
     @classmethod
     def fit(cls, spec: ColumnSpec, values: Values, *, seed: int) -> Self:
         """Fits on training values, shape [B]; their order does not matter. `seed` is not needed.
 
         Options: `normalise` (METHODS), `minimum` and `maximum` (values beyond are missing), `outliers` (OUTLIERS: what
-        happens beyond 10 interquartile ranges, fitted here so that serving does the same), `exact` (so many of the most
-        frequent values also become a category). Raises DataError for an option that is none of these.
+        happens beyond 10 interquartile ranges, fitted here so that serving does the same). Raises DataError for a word
+        that is none of these.
         """
         options = spec.options
         method = _choice(spec, "normalise", METHODS, "auto")
@@ -92,16 +88,15 @@ class NumberColumn:
             else:
                 x = np.clip(x, low, high)
         settings: dict[str, Any] = {"lowest": lowest, "highest": highest, "low": low, "high": high}
-        settings |= {"flag": bool(x.size < all_B.size), "exact": _frequent(x, int(options.get("exact") or 0))}
-        settings |= _normaliser("quantile" if method == "auto" else method, x)
+        settings |= {"flag": bool(x.size < all_B.size), **_normaliser(method, x)}
         plain = cls(name=spec.name, **settings)
         # Edges pass through the same arithmetic as values, down to float32: a value on an edge stays on it.
-        bins = np.unique(plain.apply(_edges(x)).numbers_BN[:, 0]) if x.size else np.empty(0)  # type: ignore[index]
+        bins = np.unique(plain.apply(edges(x)).numbers_BN[:, 0]) if x.size else np.empty(0)  # type: ignore[index]
         return cls(name=spec.name, bins=tuple(bins.tolist()) if bins.size > 1 else (), **settings)
 
     @classmethod
     def from_state(cls, state: NumberState) -> Self:
-        tuples = {key: tuple(state[key]) for key in ("knots", "levels", "bins", "exact")}
+        tuples = {key: tuple(state[key]) for key in ("knots", "levels", "bins")}
         return cls(**{**state, **tuples})
 
     def state(self) -> NumberState:
@@ -116,9 +111,9 @@ class NumberColumn:
             "highest": self.highest,
             "low": self.low,
             "high": self.high,
+            "furthest": self.furthest,
             "flag": self.flag,
             "bins": list(self.bins),
-            "exact": list(self.exact),
         }
 
     @property
@@ -126,11 +121,10 @@ class NumberColumn:
         numbers = [NumberFeature(self.name, self.name, self.bins)]
         if self.flag:
             numbers.append(NumberFeature(f"{self.name}:missing", self.name))
-        categories = [CategoryFeature(f"{self.name}:exact", self.name, len(self.exact) + 1)] if self.exact else []
-        return Layout(numbers=tuple(numbers), categories=tuple(categories))
+        return Layout(numbers=tuple(numbers))
 
     def apply(self, values: Values) -> Block:
-        """numbers_BN float32 [B, 1 or 2], categories_BC int64 [B, 1] or None."""
+        """numbers_BN float32 [B, 1], or [B, 2] with the flag."""
         x_B = to_numbers(values)
         known_B = (x_B >= self.lowest) & (x_B <= self.highest)
         x_B = np.minimum(np.maximum(np.where(known_B, x_B, 0.0), self.low), self.high)
@@ -138,14 +132,10 @@ class NumberColumn:
             z_B = self._through_knots(x_B)
         else:
             z_B = (x_B - self.center) / self.scale
-        z_B = np.minimum(np.maximum(z_B, -self._furthest), self._furthest)
+        z_B = np.minimum(np.maximum(z_B, -self.furthest), self.furthest)
         z_B = np.where(known_B, z_B, 0.0)
         columns = [z_B, (~known_B).astype(np.float64)] if self.flag else [z_B]
-        categories_BC = None
-        if self.exact:
-            lookup = [self._codes.get(x, 0) if known else 0 for x, known in zip(x_B.tolist(), known_B, strict=True)]
-            categories_BC = np.array(lookup, dtype=np.int64).reshape(-1, 1)
-        return Block(np.stack(columns, axis=1).astype(np.float32), categories_BC)
+        return Block(np.stack(columns, axis=1).astype(np.float32))
 
     def apply_one(self, value: object, numbers: list[float], categories: list[int]) -> Mapping[str, NDArray[Any]]:
         x = value if type(value) is float else to_number(value)
@@ -155,17 +145,13 @@ class NumberColumn:
                 z = self._one_through_knots(x)
             else:
                 z = (x - self.center) / self.scale
-            numbers.append(min(max(z, -self._furthest), self._furthest))
+            numbers.append(min(max(z, -self.furthest), self.furthest))
             if self.flag:
                 numbers.append(0.0)
-            if self.exact:
-                categories.append(self._codes.get(x, 0))
         else:
             numbers.append(0.0)
             if self.flag:
                 numbers.append(1.0)
-            if self.exact:
-                categories.append(0)
         return _NO_TENSORS
 
     # The two spellings below do the same operations in the same order, each rounded once: no np.interp, whose compiled
@@ -218,27 +204,21 @@ def _fences(x: NDArray[np.float64]) -> tuple[float, float]:
     return (max(first - width, -LIMIT), min(third + width, LIMIT)) if width > 0 else (-LIMIT, LIMIT)
 
 
-def _frequent(x: NDArray[np.float64], most: int) -> tuple[float, ...]:
-    """The `most` most frequent values (ties: the smaller), of those that make up at least 1 % and 20 rows."""
-    if most <= 0 or not x.size:
-        return ()
-    distinct, counts = np.unique(x, return_counts=True)
-    order = np.lexsort((distinct, -counts))[:most]
-    enough = counts[order] >= max(20, 0.01 * x.size)
-    # + 0.0 turns -0.0 into 0.0.
-    return tuple((distinct[order][enough] + 0.0).tolist())
-
-
 def _normaliser(method: str, x: NDArray[np.float64]) -> dict[str, Any]:
-    """The settings of one method, for sorted values; with nothing to learn from (no value, or one) it only centres."""
+    """The settings of one method, for sorted values; with nothing to learn from (no value, or one) it only centres.
+
+    `auto` is standard, but quantile where the tail is so heavy that the bulk of the values would fall on one point.
+    """
     if method == "none" or not x.size:
-        return {"normalise": method}
+        return {"normalise": method, "furthest": LIMIT}
     if x[0] == x[-1]:
         return {"normalise": method, "center": float(x[0])}
+    center, scale = float(x.mean()), float(x.std())
+    if method == "auto":
+        method = "quantile" if max(center - x[0], x[-1] - center) > _HEAVY_TAIL_Z * scale else "standard"
     if method == "quantile":
         knots, levels = _quantile_map(x)
         return {"normalise": method, "knots": knots, "levels": levels}
-    center, scale = float(x.mean()), float(x.std())
     if method == "minmax":
         center, scale = float(x[0]), float(x[-1] - x[0])
     elif method == "robust":
@@ -263,17 +243,17 @@ def _quantile_map(x: NDArray[np.float64]) -> tuple[tuple[float, ...], tuple[floa
     return tuple(distinct.tolist()), tuple(normal.inv_cdf(share) for share in middle.tolist())
 
 
-def _edges(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Edges of bins in the column's own units: every value where they are few, else quantiles of all and of the distinct.
+def edges(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Edges of bins, increasing, in the units of the sorted values `x`: all values where few, else quantiles.
 
-    Quantiles of the values resolve where the rows are, those of the distinct values resolve long tails that few rows
-    reach (piecewise-linear encoding: Gorishniy et al., 2022, arXiv:2203.05556).
+    Every edge is a value that occurs. Quantiles of all values resolve where the rows are, those of the distinct values
+    the tails that few rows reach (piecewise-linear encoding: Gorishniy et al., 2022, arXiv:2203.05556).
     """
     distinct = np.unique(x)
-    if len(distinct) <= _EXACT_BINS:
+    if len(distinct) <= _EXACT_EDGES:
         return distinct
-    of_all = np.quantile(x, np.linspace(0, 1, _QUANTILE_BINS + 1))
-    of_distinct = np.quantile(distinct, np.linspace(0, 1, _DISTINCT_BINS + 1))
+    of_all = np.quantile(x, np.linspace(0, 1, _QUANTILE_BINS + 1), method="lower")
+    of_distinct = np.quantile(distinct, np.linspace(0, 1, _DISTINCT_BINS + 1), method="lower")
     return np.union1d(of_all, of_distinct)
 
 

@@ -1,0 +1,130 @@
+"""The words of a category column, each with a code, in the order in which they were first seen.
+
+Not the vocabulary of a model (`features/category.py`): this one forgets nothing and is fitted to nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tradewind.data.ledger import Ledger
+
+Codes = NDArray[np.uint32]
+
+_SEED = 0x7261
+_NULL_HASH = 0x9E3779B97F4A7C15
+
+
+class Dictionary:
+    """Strings to codes, chunk by chunk. Code 0 is missing; `words[code - 1]` is the cleaned word of a code.
+
+    A chunk is looked up by the 64-bit hash of its values, so that only a spelling never seen before costs Python.
+    """
+
+    def __init__(self, name: str, missing: frozenset[str] | set[str]) -> None:
+        self.name = name
+        self.words: list[str] = []
+        self._missing = missing
+        self._code_of: dict[str, int] = {}
+        self._hashes = np.zeros(0, dtype=np.uint64)  # sorted hashes of spellings
+        self._codes = np.zeros(0, dtype=np.uint32)  # their codes
+        self._padded = np.zeros(0, dtype=np.bool_)  # whether the spelling had spaces around it
+        self._absent = np.zeros(0, dtype=np.bool_)  # whether it is a word for missing
+        self._spelling: dict[int, str] = {}
+        self._stable = np.array([_NULL_HASH], dtype=np.uint64)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def encode(self, series: pl.Series, ledger: Ledger) -> Codes:
+        """Codes [B] of raw values; floats count as whole numbers where they are whole."""
+        if series.dtype == pl.Float64:
+            series = spell_numbers(series)
+        series = series.cast(pl.String)
+        hashes = series.hash(_SEED).to_numpy()
+        places = self._places(hashes)
+        unknown = self._hashes[places] != hashes if len(self._hashes) else np.ones(len(hashes), dtype=np.bool_)
+        if series.null_count():
+            unknown &= series.is_not_null().to_numpy()
+        if unknown.any():
+            self._learn(series.filter(pl.Series(unknown)), hashes[unknown])
+            places = self._places(hashes)
+        if not len(self._hashes):
+            return np.zeros(len(hashes), dtype=np.uint32)
+        codes = self._codes[places]
+        if series.null_count():
+            codes[series.is_null().to_numpy()] = 0
+        self._count(places, series, ledger)
+        return codes
+
+    def _places(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+        places = np.searchsorted(self._hashes, hashes)
+        np.minimum(places, max(len(self._hashes) - 1, 0), out=places)
+        return places
+
+    def _learn(self, spellings: pl.Series, hashes: NDArray[np.uint64]) -> None:
+        table = pl.DataFrame({"word": spellings, "hash": hashes}).unique("hash", keep="first", maintain_order=True)
+        codes, padded, absent = [], [], []
+        for spelling, value in table.iter_rows():
+            word = spelling.strip()
+            missing = word.lower() in self._missing
+            if not missing and word not in self._code_of:
+                self.words.append(word)
+                self._code_of[word] = len(self.words)
+            codes.append(0 if missing else self._code_of[word])
+            padded.append(word != spelling and not missing)
+            absent.append(missing)
+            if missing or word != spelling:
+                self._spelling[value] = spelling
+        all_hashes = np.concatenate([self._hashes, table["hash"].to_numpy()])
+        order = np.argsort(all_hashes, kind="stable")
+        self._hashes = all_hashes[order]
+        self._codes = np.concatenate([self._codes, np.array(codes, dtype=np.uint32)])[order]
+        self._padded = np.concatenate([self._padded, np.array(padded, dtype=np.bool_)])[order]
+        self._absent = np.concatenate([self._absent, np.array(absent, dtype=np.bool_)])[order]
+
+    def _count(self, places: NDArray[np.int64], series: pl.Series, ledger: Ledger) -> None:
+        if not (self._padded.any() or self._absent.any()):
+            return
+        if series.null_count():
+            places = places[series.is_not_null().to_numpy()]
+        seen = np.bincount(places, minlength=len(self._hashes))
+        for rule, flags, action in (("whitespace", self._padded, "repaired"), ("missing_word", self._absent, "missing")):
+            hits = np.flatnonzero(flags & (seen > 0))
+            if len(hits):
+                example = repr(self._spelling[int(self._hashes[hits[0]])])
+                ledger.count(rule, self.name, int(seen[hits].sum()), action=action, example=example)
+
+    def code(self, word: str) -> int | None:
+        return self._code_of.get(word)
+
+    def values(self) -> NDArray[np.object_]:
+        """object [1 + words]: None, then the words, so that `values()[codes]` are the raw values."""
+        table = np.empty(len(self.words) + 1, dtype=np.object_)
+        table[0] = None
+        table[1:] = self.words
+        return table
+
+    def hashes(self) -> NDArray[np.uint64]:
+        """uint64 [1 + words]: a hash of each word that is the same in every process and version."""
+        fresh = self.words[len(self._stable) - 1 :]
+        if fresh:
+            added = np.array([stable_hash(word) for word in fresh], dtype=np.uint64)
+            self._stable = np.concatenate([self._stable, added])
+        return self._stable
+
+
+def stable_hash(word: str) -> int:
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
+
+
+def spell_numbers(series: pl.Series) -> pl.Series:
+    """Floats as people write them: 2.0 as 2, 2.5 as 2.5."""
+    whole = (series == series.floor()) & (series.abs() < 2**53)
+    spelled = pl.when(whole).then(series.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(series.cast(pl.String))
+    finite = series.is_not_nan()
+    return pl.select(pl.when(finite).then(spelled).otherwise(None)).to_series().alias(series.name)

@@ -1,0 +1,53 @@
+"""Typed chunks between the two passes: in memory while they are small, on disk when they are not.
+
+Not an artifact: the folder is gone when preparation is done.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from tradewind.errors import writing
+
+
+class Spill:
+    """A list of frames that moves to `folder` as soon as it holds more than `limit` bytes."""
+
+    def __init__(self, folder: Path, *, limit: int) -> None:
+        self.folder = folder
+        self.limit = limit
+        self.rows = 0
+        self._held: list[pl.DataFrame] = []
+        self._bytes = 0
+        self._paths: list[Path] = []
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Keeps a frame. Raises EnvironmentFailure when the disk is full."""
+        self.rows += len(frame)
+        self._held.append(frame)
+        self._bytes += int(frame.estimated_size())
+        if self._bytes > self.limit:
+            self._write()
+
+    def _write(self) -> None:
+        with writing(str(self.folder)):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for frame in self._held:
+                path = self.folder / f"{len(self._paths):06d}.arrow"
+                frame.write_ipc(path, compression="uncompressed")
+                self._paths.append(path)
+        self._held, self._bytes, self.limit = [], 0, 0
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """The frames in the order in which they came; as often as asked."""
+        for path in self._paths:
+            yield pl.read_ipc(path, memory_map=False)
+        yield from self._held
+
+    def close(self) -> None:
+        self._held = []
+        shutil.rmtree(self.folder, ignore_errors=True)

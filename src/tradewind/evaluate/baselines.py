@@ -1,0 +1,303 @@
+"""The simple models that stand beside every product: the majority or mean, a linear model, boosted trees.
+
+Not here: comparing them with the product (`analysis.py`). They see the training split as the product did, and the
+validation split only to stop the trees early; calibration and threshold treat them like the product.
+
+Legend: n rows, D features, K classes.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from tradewind.evaluate.inputs import EvaluationSplit, Task
+from tradewind.evaluate.metrics import Floats
+
+NAMES = ("majority", "linear", "lightgbm")  # majority is called mean for regression
+PIXELS = 32  # images are brought to squares of this side
+_LINEAR_ROWS = 50_000
+_LINEAR_ROWS_PIXELS = 8_000
+_TREE_ROWS = 200_000
+_TREES, _TREE_BUDGET = 300, 2_000
+_BAG_WORDS = 300
+_TEXT_ONLY_CLASSES = 20
+_LEAVES = 31
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A fitted baseline. `scores` holds probabilities [n, K] or values [n] by split; None when skipped with `reason`.
+
+    `train_seconds` is the fit, `predict_seconds` the test split's prediction, encoding included in both.
+    """
+
+    name: str
+    how: str
+    scores: dict[str, Floats] | None
+    train_seconds: float = 0.0
+    predict_seconds: float = 0.0
+    reason: str = ""
+
+
+Predict: TypeAlias = Callable[[EvaluationSplit], Floats]
+
+
+class Skipped(Exception):  # noqa: N818  it is no error: the reason goes to the report
+    """This baseline does not suit the product; the message says why."""
+
+
+def fit_baselines(
+    task: Task, classes: tuple[str, ...], *, train: EvaluationSplit, validation: EvaluationSplit, test: EvaluationSplit,
+    seed: int,
+) -> tuple[Baseline, ...]:  # fmt: skip
+    """Fits the three on `train` and lets them predict validation and test. Rows of unknown target are not given.
+
+    Deterministic for a seed. Prints and warns nothing: a linear model that stopped early is still a fair baseline.
+    """
+    first = "majority" if task == "classification" else "mean"
+    makers = ((first, _fit_constant), ("linear", _fit_linear), ("lightgbm", _fit_trees))
+    return tuple(
+        _one(name, make, task, len(classes), train=train, validation=validation, test=test, seed=seed)
+        for name, make in makers
+    )
+
+
+def _one(
+    name: str, make: Callable[..., tuple[Predict, str]], task: Task, kinds: int, *, train: EvaluationSplit,
+    validation: EvaluationSplit, test: EvaluationSplit, seed: int,
+) -> Baseline:  # fmt: skip
+    start = time.perf_counter()
+    try:
+        if train.rows == 0:
+            raise Skipped("the training split has no rows")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            predict, how = make(task, kinds, train, validation, seed)
+            fitted = time.perf_counter()
+            on_test = predict(test)
+            predicted = time.perf_counter()
+            on_validation = predict(validation)
+    except Skipped as skipped:
+        return Baseline(name, "", None, reason=str(skipped))
+    return Baseline(name, how, {"validation": on_validation, "test": on_test}, fitted - start, predicted - fitted)
+
+
+# ---------------------------------------------------------------- majority, mean
+
+
+def _fit_constant(
+    task: Task, kinds: int, train: EvaluationSplit, validation: EvaluationSplit, seed: int
+) -> tuple[Predict, str]:
+    if task == "regression":
+        mean = float(np.average(train.target, weights=train.weight))
+        return lambda split: np.full(split.rows, mean), "the mean of the training target"
+    shares = np.bincount(train.target, train.weight, minlength=kinds)
+    shares = shares / shares.sum()
+    return lambda split: np.tile(shares, (split.rows, 1)), "the class shares of the training split"
+
+
+# ---------------------------------------------------------------- linear
+
+
+def _fit_linear(
+    task: Task, kinds: int, train: EvaluationSplit, validation: EvaluationSplit, seed: int
+) -> tuple[Predict, str]:
+    chosen, sampled = _sample(train, _LINEAR_ROWS_PIXELS if train.images else _LINEAR_ROWS, seed)
+    encoder = _LinearEncoder(chosen)
+    features = encoder(chosen)
+    what = " + ".join(encoder.parts)
+    if task == "regression":
+        mean = float(np.average(chosen.target, weights=chosen.weight))
+        scale = float(np.std(chosen.target)) or 1.0
+        ridge = Ridge(alpha=1.0, solver="lsqr" if sparse.issparse(features) else "auto")
+        ridge.fit(features, (chosen.target - mean) / scale, sample_weight=chosen.weight)
+        return (lambda split: np.asarray(ridge.predict(encoder(split))) * scale + mean), f"ridge on {what}{sampled}"
+    seen = np.unique(chosen.target)
+    if len(seen) < 2:
+        raise Skipped("the training split holds only one class")
+    # Bags of TF-IDF weights have length 1, so they bear, and need, a weaker penalty than standardised columns.
+    strength = 10.0 if encoder.parts == ["TF-IDF"] else 1.0
+    model = LogisticRegression(C=strength, max_iter=60 if train.images or kinds > _TEXT_ONLY_CLASSES else 200, tol=1e-3)
+    model.fit(features, chosen.target, sample_weight=chosen.weight)
+    return (
+        lambda split: _spread(model.predict_proba(encoder(split)), seen, split.rows, kinds),
+        f"logistic regression on {what}{sampled}",
+    )
+
+
+class _LinearEncoder:
+    """Standardised numbers, one-hot categories, bags and small pixels side by side, CSR where anything is sparse."""
+
+    def __init__(self, train: EvaluationSplit) -> None:
+        self.parts: list[str] = []
+        self._mean: Floats | None = None
+        if train.numbers is not None and train.numbers.shape[1]:
+            numbers = np.nan_to_num(np.asarray(train.numbers, dtype=np.float64))
+            self._mean, spread = numbers.mean(axis=0), numbers.std(axis=0)
+            self._scale = np.where(spread > 0, spread, 1.0)
+            self.parts.append("numbers")
+        if train.categories is not None and train.categories.shape[1]:
+            self.parts.append("one-hot")
+        if train.bags:
+            self.parts.append("TF-IDF")
+        if train.images:
+            self.parts.append(f"{PIXELS}×{PIXELS} pixels")
+        if not self.parts:
+            raise Skipped("the product has no column that a linear model can read")
+
+    def __call__(self, split: EvaluationSplit) -> Any:
+        dense: list[Floats] = []
+        thin: list[Any] = []
+        if self._mean is not None and split.numbers is not None:
+            dense.append((np.nan_to_num(np.asarray(split.numbers, dtype=np.float64)) - self._mean) / self._scale)
+        for name in sorted(split.images):
+            dense.append(_small(split.images[name]))
+        if split.categories is not None and split.categories.shape[1]:
+            thin.append(one_hot(split.categories, split.cardinalities))
+        thin += [split.bags[name] for name in sorted(split.bags)]
+        if not thin:
+            return np.concatenate(dense, axis=1)
+        return sparse.hstack([*(sparse.csr_matrix(block) for block in dense), *thin], format="csr")
+
+
+def one_hot(categories_nC: NDArray[np.integer[Any]], cardinalities: tuple[int, ...]) -> Any:
+    """Sparse one-hot [n, Σ cardinalities]; a code outside its cardinality counts as 0, never seen."""
+    sizes = np.asarray(cardinalities, dtype=np.int64)
+    assert categories_nC.shape[1] == len(sizes), "one cardinality for each category column"
+    codes = np.where((categories_nC >= 0) & (categories_nC < sizes), categories_nC, 0)
+    places = codes + np.r_[0, np.cumsum(sizes)[:-1]]
+    rows, width = places.shape
+    pointers = np.arange(0, rows * width + 1, width)
+    return sparse.csr_matrix((np.ones(rows * width), places.ravel(), pointers), (rows, int(sizes.sum())))
+
+
+def _small(images_nCHW: NDArray[np.uint8]) -> Floats:
+    """Pixels in -1 … 1 of the pictures averaged down to at most 32 × 32; shape [n, channels · h · w]."""
+    rows, channels, height, width = images_nCHW.shape
+    high, wide = max(1, height // PIXELS), max(1, width // PIXELS)
+    cut = images_nCHW[:, :, : height - height % high, : width - width % wide]
+    blocks = cut.reshape(rows, channels, cut.shape[2] // high, high, cut.shape[3] // wide, wide)
+    return np.asarray(blocks.mean(axis=(3, 5), dtype=np.float64) / 127.5 - 1.0).reshape(rows, -1)
+
+
+# ---------------------------------------------------------------- boosted trees
+
+
+def _fit_trees(
+    task: Task, kinds: int, train: EvaluationSplit, validation: EvaluationSplit, seed: int
+) -> tuple[Predict, str]:
+    table = bool(
+        (train.numbers is not None and train.numbers.shape[1])
+        or (train.categories is not None and train.categories.shape[1])
+    )
+    if not table and not train.bags:
+        raise Skipped("pixels are no columns of a table: trees on them say nothing")
+    if not table and kinds > _TEXT_ONLY_CLASSES:
+        raise Skipped(f"text alone with {kinds} classes: the linear model on TF-IDF is the stronger and cheaper one")
+    chosen, sampled = _sample(train, _TREE_ROWS, seed)
+    encoder = _TreeEncoder(chosen)
+    trees_each = kinds if task == "classification" and kinds > 2 else 1
+    rounds = max(20, min(_TREES, _TREE_BUDGET // trees_each))
+    settings = {
+        "objective": _objective(task, kinds), "num_class": kinds if trees_each > 1 else 1, "learning_rate": 0.1,
+        "num_leaves": _LEAVES, "min_data_in_leaf": max(1, min(20, chosen.rows // 20)), "verbosity": -1, "seed": seed,
+        "deterministic": True, "force_row_wise": True, "feature_pre_filter": False, "max_bin": 255,
+    }  # fmt: skip
+    data = lightgbm.Dataset(
+        encoder(chosen), chosen.target, weight=chosen.weight, categorical_feature=encoder.categories,
+        params={"verbosity": -1, "feature_pre_filter": False},
+    )  # fmt: skip
+    callbacks, watched = [], []
+    if validation.rows >= 20:
+        watched = [lightgbm.Dataset(encoder(validation), validation.target, weight=validation.weight, reference=data)]
+        callbacks = [lightgbm.early_stopping(20, verbose=False)]
+    booster = lightgbm.train(settings, data, rounds, valid_sets=watched, callbacks=callbacks)
+    best = booster.best_iteration if booster.best_iteration > 0 else rounds
+
+    def predict(split: EvaluationSplit) -> Floats:
+        if split.rows == 0:
+            return np.zeros(0 if task == "regression" else (0, kinds))
+        found = np.asarray(booster.predict(encoder(split), num_iteration=best), dtype=np.float64)
+        return np.stack([1 - found, found], axis=1) if task == "classification" and kinds == 2 else found
+
+    return predict, f"{best} rounds of boosted trees on {' + '.join(encoder.parts)}{sampled}"
+
+
+def _objective(task: Task, kinds: int) -> str:
+    if task == "regression":
+        return "regression"
+    return "binary" if kinds == 2 else "multiclass"
+
+
+class _TreeEncoder:
+    """Numbers with NaN for missing, category codes, and the most frequent words of each bag; float32 [n, D]."""
+
+    def __init__(self, train: EvaluationSplit) -> None:
+        numbers = train.numbers.shape[1] if train.numbers is not None else 0
+        width = train.categories.shape[1] if train.categories is not None else 0
+        self.categories = list(range(numbers, numbers + width))
+        self.parts = ["numbers"] * bool(numbers) + ["categories"] * bool(width)
+        self._words: dict[str, NDArray[np.int64]] = {}
+        for name in sorted(train.bags):
+            frequency = np.asarray((train.bags[name] > 0).sum(axis=0)).ravel()
+            self._words[name] = np.sort(np.argsort(-frequency, kind="stable")[:_BAG_WORDS])
+        if self._words:
+            self.parts.append(f"the {_BAG_WORDS} most frequent words")
+
+    def __call__(self, split: EvaluationSplit) -> NDArray[np.float32]:
+        blocks: list[NDArray[np.float32]] = []
+        if split.numbers is not None and split.numbers.shape[1]:
+            numbers = np.array(split.numbers, dtype=np.float32)
+            for at, flag in split.flags:
+                numbers[numbers[:, flag] > 0, at] = np.nan
+            blocks.append(numbers)
+        if split.categories is not None and split.categories.shape[1]:
+            blocks.append(np.asarray(split.categories, dtype=np.float32))
+        for name, words in self._words.items():
+            blocks.append(np.asarray(split.bags[name][:, words].todense(), dtype=np.float32))
+        return np.concatenate(blocks, axis=1)
+
+
+# ---------------------------------------------------------------- both
+
+
+def _sample(train: EvaluationSplit, most: int, seed: int) -> tuple[EvaluationSplit, str]:
+    """At most `most` rows of the training split, drawn evenly, and words that say so."""
+    if train.rows <= most:
+        return train, ""
+    rows = np.sort(np.random.default_rng(seed).choice(train.rows, most, replace=False))
+    return take(train, rows), f", fitted on {most} of {train.rows} rows"
+
+
+def take(split: EvaluationSplit, rows: NDArray[np.int64]) -> EvaluationSplit:
+    """The given rows of a split, everything aligned."""
+    return EvaluationSplit(
+        name=split.name,
+        rows=len(rows),
+        target=split.target[rows],
+        raw={name: values[rows] for name, values in split.raw.items()},
+        numbers=None if split.numbers is None else split.numbers[rows],
+        categories=None if split.categories is None else split.categories[rows],
+        cardinalities=split.cardinalities,
+        flags=split.flags,
+        bags={name: bag[rows] for name, bag in split.bags.items()},
+        images={name: pixels[rows] for name, pixels in split.images.items()},
+        weight=None if split.weight is None else split.weight[rows],
+    )
+
+
+def _spread(probabilities: Floats, seen: NDArray[np.int64], rows: int, kinds: int) -> Floats:
+    """Columns of the classes seen in training put back among all K."""
+    whole = np.zeros((rows, kinds))
+    whole[:, seen] = probabilities
+    return whole
