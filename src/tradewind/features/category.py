@@ -84,13 +84,14 @@ def category_key(value: object) -> str | None:
         match = _WHOLE.fullmatch(key)
         key = match[1] if match else key
         return _BOOLEANS.get(key, key) or None
-    if value is None or value != value:
+    if value is None:
         return None
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
     if isinstance(value, float | np.floating):
-        return str(int(value)) if float(value).is_integer() else str(float(value))
-    return str(value).strip() or None
+        if value != value:
+            return None
+        # int() writes 1e16 out; str() of a float32 is as short as its author meant it.
+        return str(int(value)) if float(value).is_integer() else str(value)
+    return category_key(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
 
 
 def keys_of(values: Values) -> list[str | None]:

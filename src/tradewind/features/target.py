@@ -112,7 +112,10 @@ class NumberTarget:
 
 Target: TypeAlias = ClassTarget | NumberTarget
 
-_TARGETS = {"classification": ClassTarget, "regression": NumberTarget}
+_TARGETS: dict[str, type[ClassTarget] | type[NumberTarget]] = {
+    "classification": ClassTarget,
+    "regression": NumberTarget,
+}
 _KINDS: dict[str, type[ClassTarget] | type[NumberTarget]] = {
     ClassTarget.kind: ClassTarget,
     NumberTarget.kind: NumberTarget,
@@ -144,7 +147,8 @@ def natural_key(text: str) -> tuple[tuple[int, float, str], ...]:
     if number == number:
         return ((0, number, text),)
     parts = re.split(r"(\d+)", text)
-    return tuple((1, float(part), "") if part.isdecimal() else (2, 0.0, part) for part in parts) + ((3, 0.0, text),)
+    ranked = [(1, float(part), "") if part.isdecimal() else (2, 0.0, part) for part in parts]
+    return (*ranked, (3, 0.0, text))
 
 
 def _no_target(found: str) -> DataError:

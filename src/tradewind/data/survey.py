@@ -1,0 +1,216 @@
+"""The first pass: reads every source once, cleans each chunk, refuses rows, hashes them and keeps the typed chunk.
+
+Not here: what is decided from it (`splits.py`, `checks.py`, `dataset.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tradewind.data.clean import Cleaner, Refusal
+from tradewind.data.ledger import Ledger, RejectedRow
+from tradewind.data.rows import SPLITS, TRAIN, Rows, RowsBuilder, hash_column, hash_frame
+from tradewind.data.sources import Chunk, OpenSource
+from tradewind.data.spill import Spill
+from tradewind.errors import DataError
+from tradewind.features.date import parse_date
+from tradewind.features.image import decode
+
+Progress = Callable[[str, float], None]
+
+HEAD_ROWS = 50_000
+_SHOWN = 200  # characters of a rejected row that are kept
+
+
+@dataclass(frozen=True)
+class Input:
+    """One source and the split its rows belong to (TRAIN for the main one, which is split further)."""
+
+    side: int
+    source: OpenSource
+    uri: str
+
+
+def head(source: OpenSource) -> pl.DataFrame:
+    """The first rows of a source, for inference. Raises DataError when it has none."""
+    frames: list[pl.DataFrame] = []
+    rows = 0
+    for chunk in source.chunks():
+        frames.append(chunk.frame)
+        rows += len(chunk.frame)
+        if rows >= HEAD_ROWS:
+            break
+    if rows == 0:
+        raise DataError("The source has no rows.", code="empty", where="data.source", hint="Give a file with rows.")
+    return pl.concat(frames, how="vertical_relaxed").head(HEAD_ROWS)
+
+
+def survey(
+    inputs: Sequence[Input], cleaner: Cleaner, spill: Spill, ledger: Ledger, *, base: Path, progress: Progress
+) -> Rows:  # fmt: skip
+    """Fills `spill` with the typed chunks of all inputs, in order, and returns what is known of each row."""
+    builder = RowsBuilder()
+    for part, item in enumerate(inputs):
+        _check_columns(item, cleaner)
+        total = float(item.source.provenance().get("bytes") or 0)
+        done = 0
+        for chunk in item.source.chunks():
+            if len(chunk.frame):
+                _chunk(item, chunk, cleaner, spill, ledger, builder, base)
+            done += int(chunk.frame.estimated_size())
+            progress("read", (part + min(done / total, 1.0) if total else part) / len(inputs))
+        for reject in item.source.rejects:
+            ledger.reject(RejectedRow(reject.file, int(reject.line), reject.code, reject.reason, reject.text))
+    if not builder.parts:
+        raise DataError("No row has a target." if ledger.rejected else "The source has no rows.", code="empty",
+                        where="data.source", hint=_why_empty(ledger))  # fmt: skip
+    return builder.build()
+
+
+def _check_columns(item: Input, cleaner: Cleaner) -> None:
+    names = set(item.source.names)
+    missing = [name for name in cleaner.plan.needed if name not in names and name != cleaner.plan.given]
+    if missing:
+        raise DataError(
+            f"{item.uri} has no column {', '.join(missing)}. Columns: {', '.join(item.source.names)}.",
+            code="column_missing", where=f"data.split.{SPLITS[item.side]}",
+            hint="A file of its own needs the columns of data.source.",
+        )  # fmt: skip
+
+
+def _chunk(
+    item: Input, chunk: Chunk, cleaner: Cleaner, spill: Spill, ledger: Ledger, builder: RowsBuilder, base: Path
+) -> None:  # fmt: skip
+    plan = cleaner.plan
+    frame = chunk.frame
+    if plan.given and plan.given not in frame.columns:
+        frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias(plan.given))
+    typed, refusals = cleaner.clean(frame)
+    typed, moments = _moments(typed, cleaner)
+    refusals = [*_no_target(typed, cleaner), *refusals, *_no_time(moments, cleaner), *_no_weight(typed, cleaner)]
+    for name in plan.inputs:
+        if plan.reading(name) == "image":
+            typed, refused = _images(name, typed, base)
+            refusals += refused
+    keep = np.ones(len(typed), dtype=np.bool_)
+    for refusal in refusals:
+        for row in np.flatnonzero(refusal.rows & keep).tolist():
+            shown = ", ".join("" if value is None else str(value) for value in chunk.frame.row(row))[:_SHOWN]
+            ledger.reject(RejectedRow(chunk.file, int(chunk.lines[row]), refusal.code, refusal.reason, shown))
+        keep &= ~refusal.rows
+    if not keep.any():
+        return
+    lines = chunk.lines
+    if not keep.all():
+        typed, lines = typed.filter(pl.Series(keep)), lines[keep]
+        moments = None if moments is None else moments[keep]
+    inputs = hash_frame(typed, [*plan.inputs, *(n for n in plan.sensitive if n not in plan.inputs)], plan, cleaner.dictionaries)
+    target = typed[plan.target].to_numpy()
+    hashed = hash_column(plan.target, typed[plan.target], plan, cleaner.dictionaries)
+    arrays: dict[str, NDArray[np.generic]] = {
+        "origin": np.full(len(typed), item.side, dtype=np.int8),
+        "line": np.asarray(lines, dtype=np.int64),
+        "inputs": inputs,
+        "copy": (inputs ^ hashed) * np.uint64(0xC4CEB9FE1A85EC53),
+        "target": target.astype(np.int64) if target.dtype != np.float64 else target.copy(),
+    }
+    if plan.group:
+        codes = typed[plan.group]
+        numbers = hash_column(plan.group, codes, plan, cleaner.dictionaries)
+        absent = codes.is_null().to_numpy() | (codes == 0).fill_null(True).to_numpy() if codes.dtype == pl.UInt32 else (
+            codes.is_null() | codes.is_nan() if codes.dtype == pl.Float64 else codes.is_null()).to_numpy()
+        arrays["group"] = np.where(absent, np.uint64(0), numbers)
+    if moments is not None:
+        arrays["time"] = moments
+    if plan.given:
+        arrays["given"] = typed[plan.given].to_numpy().astype(np.int64)
+    builder.add(file=chunk.file, **arrays)
+    spill.add(typed.select(plan.kept))
+
+
+def _no_target(typed: pl.DataFrame, cleaner: Cleaner) -> Iterator[Refusal]:
+    target = typed[cleaner.plan.target]
+    absent = (target == 0).to_numpy() if target.dtype == pl.UInt32 else ~np.isfinite(target.to_numpy())
+    if absent.any():
+        yield Refusal(absent, "target_missing", f"The target {cleaner.plan.target} is missing or no number."
+                      if target.dtype != pl.UInt32 else f"The target {cleaner.plan.target} is missing.")  # fmt: skip
+
+
+def _no_weight(typed: pl.DataFrame, cleaner: Cleaner) -> Iterator[Refusal]:
+    if cleaner.plan.weight:
+        weight = typed[cleaner.plan.weight].to_numpy()
+        wrong = ~(np.isfinite(weight) & (weight >= 0))
+        if wrong.any():
+            yield Refusal(wrong, "weight_invalid", f"The weight {cleaner.plan.weight} is missing or negative.")
+
+
+def _no_time(moments: NDArray[np.float64] | None, cleaner: Cleaner) -> Iterator[Refusal]:
+    if moments is not None:
+        absent = ~np.isfinite(moments)
+        if absent.any():
+            yield Refusal(absent, "time_missing", f"{cleaner.plan.time} is no moment, and the split goes by time.")
+
+
+def _moments(typed: pl.DataFrame, cleaner: Cleaner) -> tuple[pl.DataFrame, NDArray[np.float64] | None]:
+    """Seconds since 1970 (or the number itself) of the column that a split by time goes by."""
+    name = cleaner.plan.time
+    if name is None:
+        return typed, None
+    series = typed[name]
+    if series.dtype == pl.Float64:
+        return typed, series.to_numpy().copy()
+    if series.dtype == pl.UInt32:
+        words = cleaner.dictionaries[name].values()
+        table = np.array([np.nan if word is None else parse_date(word) for word in words])
+        return typed, table[series.to_numpy()]
+    distinct = series.drop_nulls().unique()
+    parsed = pl.Series([parse_date(text) for text in distinct.to_list()], dtype=pl.Float64)
+    seconds = series.replace_strict(distinct, parsed, default=None, return_dtype=pl.Float64)
+    return typed, np.array(seconds.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+
+
+def _images(name: str, typed: pl.DataFrame, base: Path) -> tuple[pl.DataFrame, list[Refusal]]:
+    """Reads the files, so that the dataset holds the bytes; refuses rows whose picture is missing or broken."""
+    values = typed[name].to_list()
+    with ThreadPoolExecutor(2) as pool:
+        loaded = list(pool.map(lambda value: _image(value, base), values))
+    wrong: Mapping[str, list[int]] = {}
+    wrong = {}
+    for row, (_, fault) in enumerate(loaded):
+        if fault:
+            wrong.setdefault(fault, []).append(row)  # type: ignore[attr-defined]
+    refusals = []
+    for fault, places in wrong.items():
+        mask = np.zeros(len(values), dtype=np.bool_)
+        mask[places] = True
+        refusals.append(Refusal(mask, "image_unreadable", f"{name}: {fault}"))
+    series = pl.Series(name, [content for content, _ in loaded], dtype=pl.Binary)
+    return typed.with_columns(series), refusals
+
+
+def _image(value: str | bytes | None, base: Path) -> tuple[bytes | None, str]:
+    if value is None:
+        return None, "no image is named."
+    try:
+        content = value if isinstance(value, bytes) else (base / value).read_bytes()
+    except OSError as error:
+        return None, f"the file cannot be read ({error.strerror})."
+    try:
+        decode(content)
+    except DataError as error:
+        return None, error.message
+    return content, ""
+
+
+def _why_empty(ledger: Ledger) -> str:
+    if not ledger.rejected:
+        return "Give a file with rows."
+    first = ledger.rejected[0]
+    return f"{len(ledger.rejected)} rows were rejected; the first ({first.file}:{first.line}): {first.reason}"
