@@ -15,6 +15,7 @@ import os
 import sys
 import traceback
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import typer
@@ -31,6 +32,7 @@ class Verb:
     module: str
     help: str
     panel: str
+    light: str | None = None  # the module to use where the packages of the first are not installed
 
 
 _BUILD, _USE, _KEEP = "Build", "Use", "Keep"
@@ -42,7 +44,7 @@ VERBS = {
     "evaluate": Verb("evaluate", "Measure the model beside baselines; write the report.", _BUILD),
     "release": Verb("release", "Make a signed bundle that predicts without PyTorch.", _BUILD),
     "run": Verb("run", "All of these, as far as something changed.", _BUILD),
-    "predict": Verb("predict", "Predict one row, or a file in bulk, from a release.", _USE),
+    "predict": Verb("predict", "Predict one row, or a file in bulk, from a release.", _USE, light="predict_rows"),
     "card": Verb("card", "Print the model card of a release.", _USE),
     "verify": Verb("verify", "Recompute a report's figures; check digests and signatures.", _KEEP),
     "promote": Verb("promote", "Make a release the live one.", _KEEP),
@@ -70,16 +72,23 @@ class Verbs(TyperGroup):
 
 def load_verb(name: str) -> Any:
     """The verb as a command: its module's `command` function, named and described by the table."""
+    verb = VERBS[name]
     try:
-        module = importlib.import_module(f"tradewind.cli.{VERBS[name].module}")
+        module = importlib.import_module(f"tradewind.cli.{verb.module}")
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("tradewind"):
             raise
+        if verb.light is not None:
+            return _as_command(name, importlib.import_module(f"tradewind.cli.{verb.light}"))
         raise EnvironmentFailure(
             f"tradewind {name} needs the package {error.name}, which is not installed.",
             code="package_missing",
             hint="Install it with: pip install 'tradewind[train]'.",
         ) from error
+    return _as_command(name, module)
+
+
+def _as_command(name: str, module: ModuleType) -> Any:
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     single.command(name=name)(module.command)
     command = typer.main.get_command(single)

@@ -50,7 +50,9 @@ class Cleaner:
         self._missing = MISSING | words
         self._missing_number = MISSING_NUMBER | words
         names = [name for name in plan.needed if plan.reading(name) in ("category", "key")]
-        self.dictionaries: Mapping[str, Dictionary] = {name: Dictionary(name, self._missing) for name in names}
+        self.dictionaries: Mapping[str, Dictionary] = {
+            name: Dictionary(name, self._missing, labels=name == plan.target) for name in names
+        }
 
     def clean(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Refusal]]:
         """Typed columns of `plan.needed`, and the rows that have to go because of an impossible value."""

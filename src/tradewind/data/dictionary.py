@@ -12,10 +12,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tradewind.data.ledger import Ledger
+from tradewind.features.category import category_key
 
 Codes = NDArray[np.uint32]
 
 _SEED = 0x7261
+_STOPS = (".", "。", "．")
 _NULL_HASH = 0x9E3779B97F4A7C15
 
 
@@ -25,8 +27,9 @@ class Dictionary:
     A chunk is looked up by the 64-bit hash of its values, so that only a spelling never seen before costs Python.
     """
 
-    def __init__(self, name: str, missing: frozenset[str] | set[str]) -> None:
+    def __init__(self, name: str, missing: frozenset[str] | set[str], *, labels: bool = False) -> None:
         self.name = name
+        self.labels = labels  # a target: `yes.` is `yes` where that class exists
         self.words: list[str] = []
         self._missing = missing
         self._code_of: dict[str, int] = {}
@@ -34,6 +37,7 @@ class Dictionary:
         self._codes = np.zeros(0, dtype=np.uint32)  # their codes
         self._padded = np.zeros(0, dtype=np.bool_)  # whether the spelling had spaces around it
         self._absent = np.zeros(0, dtype=np.bool_)  # whether it is a word for missing
+        self._stopped = np.zeros(0, dtype=np.bool_)  # whether a full stop was taken off a label
         self._spelling: dict[int, str] = {}
         self._stable = np.array([_NULL_HASH], dtype=np.uint64)
 
@@ -68,32 +72,45 @@ class Dictionary:
 
     def _learn(self, spellings: pl.Series, hashes: NDArray[np.uint64]) -> None:
         table = pl.DataFrame({"word": spellings, "hash": hashes}).unique("hash", keep="first", maintain_order=True)
-        codes, padded, absent = [], [], []
-        for spelling, value in table.iter_rows():
-            word = spelling.strip()
-            missing = word.lower() in self._missing
-            if not missing and word not in self._code_of:
+        entries = list(table.iter_rows())
+        if self.labels:
+            entries.sort(key=lambda entry: entry[0].strip().endswith(_STOPS))
+        codes, flags = [], []
+        for spelling, value in entries:
+            stripped = spelling.strip()
+            absent = stripped.lower() in self._missing
+            word = category_key(stripped) or ""
+            stopped = self.labels and word not in self._code_of and word.rstrip("".join(_STOPS)) in self._code_of
+            if stopped:
+                word = word.rstrip("".join(_STOPS))
+            if not absent and word not in self._code_of:
                 self.words.append(word)
                 self._code_of[word] = len(self.words)
-            codes.append(0 if missing else self._code_of[word])
-            padded.append(word != spelling and not missing)
-            absent.append(missing)
-            if missing or word != spelling:
+            codes.append(0 if absent else self._code_of[word])
+            flags.append((stripped != spelling and not absent, absent, stopped))
+            if absent or stopped or stripped != spelling:
                 self._spelling[value] = spelling
-        all_hashes = np.concatenate([self._hashes, table["hash"].to_numpy()])
+        all_hashes = np.concatenate([self._hashes, np.array([value for _, value in entries], dtype=np.uint64)])
         order = np.argsort(all_hashes, kind="stable")
+        padded, absents, stops = np.array(flags, dtype=np.bool_).T
         self._hashes = all_hashes[order]
         self._codes = np.concatenate([self._codes, np.array(codes, dtype=np.uint32)])[order]
-        self._padded = np.concatenate([self._padded, np.array(padded, dtype=np.bool_)])[order]
-        self._absent = np.concatenate([self._absent, np.array(absent, dtype=np.bool_)])[order]
+        self._padded = np.concatenate([self._padded, padded])[order]
+        self._absent = np.concatenate([self._absent, absents])[order]
+        self._stopped = np.concatenate([self._stopped, stops])[order]
 
     def _count(self, places: NDArray[np.int64], series: pl.Series, ledger: Ledger) -> None:
-        if not (self._padded.any() or self._absent.any()):
+        if not self._spelling:
             return
         if series.null_count():
             places = places[series.is_not_null().to_numpy()]
         seen = np.bincount(places, minlength=len(self._hashes))
-        for rule, flags, action in (("whitespace", self._padded, "repaired"), ("missing_word", self._absent, "missing")):
+        rules = (
+            ("whitespace", self._padded, "repaired"),
+            ("missing_word", self._absent, "missing"),
+            ("label_full_stop", self._stopped, "repaired"),
+        )
+        for rule, flags, action in rules:
             hits = np.flatnonzero(flags & (seen > 0))
             if len(hits):
                 example = repr(self._spelling[int(self._hashes[hits[0]])])

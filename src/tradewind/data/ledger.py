@@ -6,7 +6,7 @@ Not here: the rules themselves (`clean.py`, `checks.py`, `duplicates.py`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -58,6 +58,7 @@ class Ledger:
     tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     rejected: list[RejectedRow] = field(default_factory=list)
+    _many: list[tuple[str, int, Callable[[], Iterator[RejectedRow]]]] = field(default_factory=list)
 
     def count(self, rule: str, column: str, number: int, *, action: str, example: str | None = None) -> None:
         """Adds `number` applications of `rule` to `column`; zero leaves no trace."""
@@ -74,11 +75,22 @@ class Ledger:
     def reject(self, row: RejectedRow) -> None:
         self.rejected.append(row)
 
+    def reject_many(self, code: str, number: int, rows: Callable[[], Iterator[RejectedRow]]) -> None:
+        """Many rows of one code, which are written out only when they are asked for."""
+        self._many.append((code, number, rows))
+
+    def all_rejected(self) -> Iterator[RejectedRow]:
+        yield from self.rejected
+        for _, _, rows in self._many:
+            yield from rows()
+
     def as_json(self) -> dict[str, Any]:
         """`rules` sorted by rule and column, `findings` in the order they were made, `rejected` counts by code."""
         by_code: dict[str, int] = {}
         for row in self.rejected:
             by_code[row.code] = by_code.get(row.code, 0) + 1
+        for code, number, _ in self._many:
+            by_code[code] = by_code.get(code, 0) + number
         return {
             "rules": [vars(tally) for _, tally in sorted(self.tallies.items())],
             "findings": [vars(finding) for finding in self.findings],

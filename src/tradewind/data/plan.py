@@ -72,13 +72,14 @@ class Plan:
             )  # fmt: skip
         return replace(self, inputs=inputs, dropped=dropped)
 
-    def specs(self, columns: Mapping[str, ColumnOptions]) -> list[ColumnSpec]:
+    def specs(self, columns: Mapping[str, ColumnOptions], *, outliers: str) -> list[ColumnSpec]:
         """What `FeatureSet.fit` is asked to fit, in the order of the source's columns."""
         specs = []
         for name in self.inputs:
             found = self.inferred[name]
             options = columns.get(name, ColumnOptions()).model_dump(exclude={"kind"}, exclude_none=True)
             if self.reading(name) == "number":
+                options["outliers"] = outliers
                 for bound in ("minimum", "maximum"):
                     if getattr(found, bound) is not None:
                         options[bound] = getattr(found, bound)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tradewind.data.copies import reject
 from tradewind.data.duplicates import first_copies
 from tradewind.data.ledger import Ledger
 from tradewind.data.rows import DROPPED, SPLITS, TEST, TRAIN, VALIDATION, Hashes, Rows, mix
@@ -28,7 +29,7 @@ _WHERE = "data.split"
 
 
 def decide(
-    rows: Rows, split: Split, *, sides: Sides, given: Sequence[str] | None, classes: NDArray[np.int64] | None,
+    rows: Rows, split: Split, *, sides: Sides, given: Sequence[str] | None, classes: NDArray[np.generic] | None,
     ledger: Ledger,
 ) -> Sides:  # fmt: skip
     """The split of each row, shape [R]; rows that are DROPPED in `sides` stay so.
@@ -68,7 +69,7 @@ def decide(
 
 
 def _by_chance(
-    units: Hashes, share: float, *, seed: int, strata: NDArray[np.int64] | None
+    units: Hashes, share: float, *, seed: int, strata: NDArray[np.generic] | None
 ) -> NDArray[np.bool_]:  # fmt: skip
     """Rows chosen so that about `share` of each stratum is; rows of one unit go together. Order of rows has no say.
 
@@ -139,5 +140,6 @@ def keep_apart(rows: Rows, sides: Sides, ledger: Ledger) -> Sides:
     count = int(crossing.sum())
     if count:
         ledger.count("copy_across_splits", "", count, action="dropped")
+        reject(ledger, rows, np.flatnonzero(crossing), "copy_across_splits", reason="A copy stands in a later split.")
         sides = np.where(crossing, DROPPED, sides).astype(np.int8)
     return sides

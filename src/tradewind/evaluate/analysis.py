@@ -20,7 +20,12 @@ from tradewind.evaluate.figures import Figure, rounded
 from tradewind.evaluate.inputs import Task
 from tradewind.evaluate.intervals import Draws, bootstrap, difference, figure
 from tradewind.evaluate.metrics import (
-    SMALLER_IS_BETTER, Classification, Floats, Measure, Regression, confusion,
+    SMALLER_IS_BETTER,
+    Classification,
+    Floats,
+    Measure,
+    Regression,
+    confusion,
 )  # fmt: skip
 from tradewind.evaluate.predictions import MODEL, Predictions, SplitPredictions, column_of
 from tradewind.evaluate.slices import Slices, slice_split
@@ -188,7 +193,9 @@ def analyse(predictions: Predictions, basis: Basis) -> Analysis:
 def _prepare(name: str, predictions: Predictions, basis: Basis) -> _Prepared:
     """Fits temperature and threshold on validation, the same way for the model and each baseline."""
     if basis.task == "regression":
-        return _Prepared(1.0, None, {split: part.scores[name] for split, part in predictions.items() if name in part.scores})
+        return _Prepared(
+            1.0, None, {split: part.scores[name] for split, part in predictions.items() if name in part.scores}
+        )
     temperature, threshold = 1.0, None
     checked = predictions.get("validation")
     if checked is not None and basis.settings.calibrate and name != "majority":
@@ -239,8 +246,10 @@ def _figure(
 
 
 def _facts(part: SplitPredictions, basis: Basis) -> SplitFacts:
-    counts = np.bincount(part.target_n, minlength=len(basis.classes)) if basis.task == "classification" else []
-    by_class = {name: int(rows) for name, rows in zip(basis.classes, counts, strict=False)}
+    by_class: dict[str, int] = {}
+    if basis.task == "classification":
+        counts = np.bincount(part.target_n, minlength=len(basis.classes))
+        by_class = {name: int(rows) for name, rows in zip(basis.classes, counts, strict=True)}
     return SplitFacts(len(part.rows_n), part.weight_n is not None, by_class)
 
 
@@ -294,7 +303,9 @@ def _confusions(predictions: Predictions, one: _Prepared, basis: Basis) -> dict[
 def _by_class(test: SplitPredictions, one: _Prepared, basis: Basis) -> tuple[ClassFigures, ...]:
     matrix = confusion(test.target_n, _decided(one, "test", basis), len(basis.classes)).astype(np.float64)
     hits, true, claimed = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
-    table = np.stack([hits / np.maximum(claimed, 1), hits / np.maximum(true, 1), 2 * hits / np.maximum(true + claimed, 1)])
+    table = np.stack(
+        [hits / np.maximum(claimed, 1), hits / np.maximum(true, 1), 2 * hits / np.maximum(true + claimed, 1)]
+    )
     return tuple(
         ClassFigures(name, int(true[at]), *(rounded(float(value)) or 0.0 for value in table[:, at]))
         for at, name in enumerate(basis.classes)
@@ -315,7 +326,9 @@ def _calibration(
     before: dict[str, dict[str, float | None]] = {}
     after: dict[str, dict[str, float | None]] = {}
     for split, part in predictions.items():
-        raw = Classification(part.target_n, part.scores[MODEL], _decided(one, split, basis), basis.positive, basis.classes)
+        raw = Classification(
+            part.target_n, part.scores[MODEL], _decided(one, split, basis), basis.positive, basis.classes
+        )
         points = {name: float(value[0]) for name, value in raw(_weights(part)[None, :], ranking=False).items()}
         before[split] = {name: rounded(points[name]) for name in ("log_loss", "ece")}
         after[split] = {name: rounded(drawn[split][MODEL].points[name]) for name in ("log_loss", "ece")}

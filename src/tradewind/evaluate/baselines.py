@@ -52,7 +52,7 @@ class Baseline:
 Predict: TypeAlias = Callable[[EvaluationSplit], Floats]
 
 
-class Skipped(Exception):  # noqa: N818  it is no error: the reason goes to the report
+class Skipped(Exception):
     """This baseline does not suit the product; the message says why."""
 
 
@@ -217,7 +217,8 @@ def _fit_trees(
         encoder(chosen), chosen.target, weight=chosen.weight, categorical_feature=encoder.categories,
         params={"verbosity": -1, "feature_pre_filter": False},
     )  # fmt: skip
-    callbacks, watched = [], []
+    callbacks: list[Callable[..., Any]] = []
+    watched: list[lightgbm.Dataset] = []
     if validation.rows >= 20:
         watched = [lightgbm.Dataset(encoder(validation), validation.target, weight=validation.weight, reference=data)]
         callbacks = [lightgbm.early_stopping(20, verbose=False)]

@@ -70,7 +70,7 @@ def apply_temperature(probabilities_NK: Floats, temperature: float) -> Floats:
         return probabilities_NK
     z = logs(probabilities_NK) / temperature
     shares: Floats = np.exp(z - z.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def reliability(

@@ -111,5 +111,3 @@ def difference(ours: Draws, theirs: Draws, name: str, *, split: str, rows: int, 
     if low is not None:
         how = f"{how}; 95 % paired percentile bootstrap over {behind} resamples of rows"
     return Figure(rounded(point), how, split, rows, predictions, rounded(low), rounded(high))
-
-

@@ -37,7 +37,11 @@ _SMALLEST = float(np.finfo(np.float64).eps)
 class Measure(Protocol):
     """Figures of one predictor on one split, ready to be asked for many sets of row weights."""
 
-    names: tuple[str, ...]
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def rows(self) -> int: ...
 
     def __call__(self, weights_RN: Floats, *, ranking: bool = True) -> dict[str, Floats]:
         """Each figure for each set of weights, shape [R]; without `ranking` the costly roc_auc and pr_auc are NaN."""
@@ -91,7 +95,8 @@ class Ranking:
 
 
 def _ratio(over: Floats, under: Floats, *, otherwise: float = np.nan) -> Floats:
-    return np.divide(over, under, out=np.full(over.shape, otherwise), where=under > 0)
+    out: Floats = np.full(over.shape, otherwise)
+    return np.divide(over, under, out=out, where=under > 0)
 
 
 # ---------------------------------------------------------------- classification
@@ -110,6 +115,10 @@ class Classification:
     @property
     def names(self) -> tuple[str, ...]:
         return MULTICLASS if self.positive is None else BINARY
+
+    @property
+    def rows(self) -> int:
+        return len(self.target_N)
 
     @cached_property
     def present(self) -> Codes:
@@ -153,9 +162,7 @@ class Classification:
     @cached_property
     def _gaps(self) -> Any:
         """Sparse [bins, N]: outcome minus confidence of each row in its bin."""
-        confidence, outcome = confidences(
-            self.target_N, self.probabilities_NK, self.positive
-        )
+        confidence, outcome = confidences(self.target_N, self.probabilities_NK, self.positive)
         rows = np.arange(len(confidence))
         return sparse.csr_matrix((outcome - confidence, (bin_of(confidence), rows)), (ECE_BINS, len(rows)))
 
@@ -230,7 +237,13 @@ class Regression:
     target_N: Floats
     values_N: Floats
 
-    names = REGRESSION
+    @property
+    def names(self) -> tuple[str, ...]:
+        return REGRESSION
+
+    @property
+    def rows(self) -> int:
+        return len(self.target_N)
 
     def reason(self, name: str) -> str:
         if len(self.target_N) == 0:
@@ -261,6 +274,5 @@ class Regression:
 
 def figures_of(measure: Measure, weight_N: Floats | None = None) -> Mapping[str, float]:
     """Every figure of one predictor by name; NaN where it is undefined."""
-    rows = len(measure.target_N)  # type: ignore[attr-defined]
-    weights = np.ones((1, rows)) if weight_N is None else weight_N[None, :]
+    weights = np.ones((1, measure.rows)) if weight_N is None else weight_N[None, :]
     return {name: float(values[0]) for name, values in measure(weights).items()}

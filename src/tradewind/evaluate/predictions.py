@@ -71,7 +71,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
             [str(label) for label in part.slices[column]] if column in part.slices else [None] * len(part.rows_n)
             for part in parts
         ]
-        columns[_SLICE + column] = pa.array(sum(labels, []), pa.string())
+        columns[_SLICE + column] = pa.array([label for part in labels for label in part], pa.string())
     with writing(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table(columns), path, compression="zstd")

@@ -23,7 +23,12 @@ from tradewind.evaluate.gates import GateResult
 from tradewind.evaluate.inputs import EvaluationInputs, EvaluationSplit, Scores
 from tradewind.evaluate.page import render
 from tradewind.evaluate.predictions import (
-    FILE, MODEL, Predictions, SplitPredictions, as_stored, write_predictions,
+    FILE,
+    MODEL,
+    Predictions,
+    SplitPredictions,
+    as_stored,
+    write_predictions,
 )  # fmt: skip
 from tradewind.evaluate.slices import labels_of
 from tradewind.evaluate.thresholds import positive_class

@@ -149,8 +149,9 @@ def slice_split(
     worst = []
     for one in ranked[:WORST]:
         rows = places[one.column, one.value]
-        weight = None if weight_N is None else weight_N[rows]
-        draws = bootstrap({"m": measure_of(rows)}, rows=len(rows), resamples=resamples, seed=seed, weight_N=weight)["m"]
+        own_weight = None if weight_N is None else weight_N[rows]
+        drawn = bootstrap({"m": measure_of(rows)}, rows=len(rows), resamples=resamples, seed=seed, weight_N=own_weight)
+        draws = drawn["m"]
         low, high, _ = bounds(draws.resampled[primary], draws.points[primary])
         clear = None
         if low is not None and high is not None:

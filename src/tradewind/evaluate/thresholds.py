@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tradewind.errors import DataError, nearest
 from tradewind.evaluate.figures import rounded
 from tradewind.evaluate.metrics import Codes, Floats
 
@@ -28,19 +30,24 @@ class Threshold:
 def positive_class(target_N: Codes, classes: tuple[str, ...], named: str | None) -> int | None:
     """Code of the positive class of two: the named one, else the rarer in `target_N` (ties: the second). None for more.
 
-    The named class is checked against the data by the verb; an unknown one falls back to the rarer.
+    Raises DataError for a name that is no class.
     """
     if len(classes) != 2:
         return None
-    if named in classes:
+    if named is not None:
+        if named not in classes:
+            raise DataError(
+                f"The positive class {named} does not occur in the target. Classes: {', '.join(classes)}.",
+                code="positive_unknown",
+                where="evaluate.positive",
+                hint=nearest(named, classes) or None,
+            )
         return classes.index(named)
     counts = np.bincount(target_N[target_N >= 0], minlength=2)
     return 0 if counts[0] < counts[1] else 1
 
 
-def choose(
-    rule: str | float, positive_N: Floats, truth_N: np.ndarray[tuple[int], np.dtype[np.bool_]], weight_N: Floats
-) -> Threshold:
+def choose(rule: str | float, positive_N: Floats, truth_N: NDArray[np.bool_], weight_N: Floats) -> Threshold:
     """Chooses among the midpoints of neighbouring scores the one that maximises `rule`; of equal ones that nearest 0.5.
 
     `rule` is auto, half, accuracy, f1, balanced_accuracy or the probability itself. `positive_N` are calibrated
@@ -84,4 +91,5 @@ def decide(probabilities_NK: Floats, positive: int | None, threshold: float) -> 
     if positive is None:
         return probabilities_NK.argmax(axis=1).astype(np.int64)
     claimed = probabilities_NK[:, positive] >= threshold
-    return np.where(claimed, positive, 1 - positive).astype(np.int64)
+    codes: Codes = np.where(claimed, positive, 1 - positive).astype(np.int64)
+    return codes

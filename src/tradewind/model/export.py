@@ -29,7 +29,7 @@ from tradewind.features.column import Layout
 from tradewind.features.feature_set import FeatureSet, input_name
 from tradewind.features.target import NumberTarget
 from tradewind.files import write_bytes
-from tradewind.model.assemble import TradewindModel
+from tradewind.model.trunk import TradewindModel
 from tradewind.model.heads import log_probabilities, values
 
 TOLERANCE = 1e-4
@@ -105,8 +105,14 @@ def export(
     output = "probabilities" if served.mean is None else "values"
     with _quiet():
         program = torch.onnx.export(
-            served, example, dynamo=True, opset_version=_OPSET, verbose=False, external_data=False,
-            input_names=[input_name(name) for name in names], output_names=[output],
+            served,
+            example,
+            dynamo=True,
+            opset_version=_OPSET,
+            verbose=False,
+            external_data=False,
+            input_names=[input_name(name) for name in names],
+            output_names=[output],
             dynamic_shapes=(_dynamic_shapes(names, features.layout),),
         )
         assert program is not None
@@ -119,13 +125,19 @@ def export(
     if not difference <= TOLERANCE * scale:
         raise ModelError(
             f"The exported graph differs from the trained model by {difference:.2g}, more than {TOLERANCE * scale:.2g}.",
-            code="export_differs", hint="Please report it with the run's product.json: no release is made from it.",
+            code="export_differs",
+            hint="Please report it with the run's product.json: no release is made from it.",
         )
     path = folder / "model.onnx"
     write_bytes(path, data)
     return ExportReport(
-        path=path, difference=difference / scale, rows=len(golden[names[0]]), size_bytes=len(data),
-        seconds=time.perf_counter() - started, inputs=tuple(input_name(name) for name in names), output=output,
+        path=path,
+        difference=difference / scale,
+        rows=len(golden[names[0]]),
+        size_bytes=len(data),
+        seconds=time.perf_counter() - started,
+        inputs=tuple(input_name(name) for name in names),
+        output=output,
     )
 
 
@@ -166,7 +178,8 @@ def input_names(layout: Layout) -> tuple[str, ...]:
 def _dynamic_shapes(names: tuple[str, ...], layout: Layout) -> tuple[dict[int, Any], ...]:
     """Axis 0 is the batch; an axis whose length the layout leaves open is dynamic too."""
     open_axes = {
-        tensor.name: [axis + 1 for axis, length in enumerate(tensor.shape) if length is None] for tensor in layout.tensors
+        tensor.name: [axis + 1 for axis, length in enumerate(tensor.shape) if length is None]
+        for tensor in layout.tensors
     }
     dynamic = torch.export.Dim.DYNAMIC
     return tuple({0: dynamic, **dict.fromkeys(open_axes.get(name, []), dynamic)} for name in names)

@@ -40,7 +40,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and metadata of a safetensors file, on the CPU. Raises ArtifactError when it is none."""
     try:
         with safe_open(path, framework="pt") as file:
-            names = list(file.keys())  # noqa: SIM118  (a safe_open is no mapping)
+            names = list(file.keys())
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise ArtifactError(f"The weights cannot be read ({error}).", code="weights_broken", where=str(path)) from error
@@ -58,14 +58,17 @@ def load_into(model: nn.Module, tensors: Mapping[str, Tensor], *, where: str, pa
         name = (unknown or missing)[0]
         what = "is not in this model" if unknown else "is missing from the file"
         raise ArtifactError(
-            f"The tensor {name} {what} ({len(unknown)} unknown, {len(missing)} missing).", code="weights_mismatch",
-            where=where, hint=nearest(name, own if unknown else tensors) or None,
+            f"The tensor {name} {what} ({len(unknown)} unknown, {len(missing)} missing).",
+            code="weights_mismatch",
+            where=where,
+            hint=nearest(name, own if unknown else tensors) or None,
         )
     for name, tensor in tensors.items():
         if tensor.shape != own[name].shape:
             raise ArtifactError(
                 f"The tensor {name} has the shape {tuple(tensor.shape)}, but {tuple(own[name].shape)} is expected.",
-                code="weights_mismatch", where=where,
+                code="weights_mismatch",
+                where=where,
             )
     with torch.no_grad():
         for name, tensor in tensors.items():

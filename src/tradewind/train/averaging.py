@@ -100,4 +100,9 @@ def _lists(
     """Averaged copies and their live tensors, then copied ones (integers) and theirs, each pair in one order."""
     floats = [key for key, tensor in live.items() if tensor.is_floating_point()]
     others = [key for key, tensor in live.items() if not tensor.is_floating_point()]
-    return [copies[k] for k in floats], [live[k] for k in floats], [copies[k] for k in others], [live[k] for k in others]
+    return (
+        [copies[k] for k in floats],
+        [live[k] for k in floats],
+        [copies[k] for k in others],
+        [live[k] for k in others],
+    )

@@ -30,8 +30,14 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    folder: Path, *, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any],
-    best: Mapping[str, Tensor], best_step: int, keep: int,
+    folder: Path,
+    *,
+    step: int,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Any],
+    best: Mapping[str, Tensor],
+    best_step: int,
+    keep: int,
 ) -> Path:
     """Writes the checkpoint of a step, then removes all but the `keep` newest and the best weights none of them needs.
 
@@ -69,8 +75,10 @@ def newest_checkpoint(folder: Path, *, fingerprint: str) -> Checkpoint | None:
             continue  # a disk fault: the one before it is as good, only older
         if state["fingerprint"] != fingerprint:
             raise ArtifactError(
-                "The checkpoint was made with other columns than the dataset has now.", code="fingerprint",
-                where=str(path), hint="Remove the unfinished run and train again.",
+                "The checkpoint was made with other columns than the dataset has now.",
+                code="fingerprint",
+                where=str(path),
+                hint="Remove the unfinished run and train again.",
             )
         tensors: dict[str, dict[str, Tensor]] = {}
         for name, tensor in flat.items():

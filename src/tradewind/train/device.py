@@ -25,7 +25,8 @@ def choose_device(wanted: Literal["auto", "cpu", "cuda"]) -> torch.device:
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
         raise EnvironmentFailure(
-            "train.device is cuda, but no GPU can be used from here.", code="no_gpu",
+            "train.device is cuda, but no GPU can be used from here.",
+            code="no_gpu",
             hint="Leave device as auto, or install a driver and a CUDA build of PyTorch.",
         )
     return torch.device("cuda" if available and wanted != "cpu" else "cpu")

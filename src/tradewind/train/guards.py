@@ -27,12 +27,16 @@ def check_target(target: NDArray[Any], *, name: str) -> None:
     if len(known) == 0:
         raise DataError(
             f"No training row has a value in the target {name}: there is nothing to learn from.",
-            code="no_supervised_row", where="data.target", hint="See rejected.jsonl in the dataset for the rows left out.",
+            code="target_missing",
+            where="data.target",
+            hint="See rejected.jsonl in the dataset for the rows left out.",
         )
     if (known == known[0]).all():
         raise DataError(
             f"The target {name} is the same in all {len(known)} training rows: a constant needs no model.",
-            code="constant_target", where="data.target", hint="Check data.target and what clean and split left over.",
+            code="target_constant",
+            where="data.target",
+            hint="Check data.target and what clean and split left over.",
         )
 
 
@@ -40,7 +44,9 @@ def check_loss(loss: float, *, step: int) -> None:
     """Raises ModelError when the loss is no longer a finite number."""
     if not math.isfinite(loss):
         raise ModelError(
-            f"The loss became {loss} by step {step}: the run diverged.", code="diverged", where="train",
+            f"The loss became {loss} by step {step}: the run diverged.",
+            code="diverged",
+            where="train",
             hint="Lower train.learning_rate, or set train.clip to 1; check the inputs for extreme numbers.",
         )
 
@@ -69,8 +75,10 @@ class Movement:
         if flat or self._unmoved(parameters):
             what = f"The loss stays at {loss:.6g}" if flat else "The weights do not change"
             raise ModelError(
-                f"{what} over the first {len(self.losses)} epochs: the run cannot learn.", code="loss_stuck",
-                where="train", hint="Raise train.learning_rate, or check that the inputs are not all missing or constant.",
+                f"{what} over the first {len(self.losses)} epochs: the run cannot learn.",
+                code="loss_stuck",
+                where="train",
+                hint="Raise train.learning_rate, or check that the inputs are not all missing or constant.",
             )
         self.start = None
 

@@ -49,7 +49,10 @@ class Objective:
         rows, members, classes = logits_BMK.shape
         target_R = target_B if members == 1 else target_B.repeat_interleave(members)
         loss_R = F.cross_entropy(
-            logits_BMK.reshape(rows * members, classes), target_R, ignore_index=-1, reduction="none",
+            logits_BMK.reshape(rows * members, classes),
+            target_R,
+            ignore_index=-1,
+            reduction="none",
             label_smoothing=self.label_smoothing,
         )  # 0 where the label is missing
         if self.name == "focal":
@@ -85,5 +88,7 @@ def balanced_weights(counts_K: Tensor) -> tuple[float, ...]:
     """Weights by which every class weighs the same in all: rows / (classes present * rows of the class); 0 if absent."""
     present = counts_K > 0
     rows, classes = counts_K.sum(), present.sum()
-    weights = torch.where(present, rows / (classes * counts_K.clamp_min(1)), torch.zeros_like(counts_K, dtype=torch.float))
+    weights = torch.where(
+        present, rows / (classes * counts_K.clamp_min(1)), torch.zeros_like(counts_K, dtype=torch.float)
+    )
     return tuple(float(weight) for weight in weights)

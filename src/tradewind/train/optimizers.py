@@ -59,7 +59,11 @@ class Optimizers:
 
 
 def build(
-    model: nn.Module, *, name: OptimizerName, rate: float, weight_decay: float,
+    model: nn.Module,
+    *,
+    name: OptimizerName,
+    rate: float,
+    weight_decay: float,
     overrides: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Optimizers:
     """An optimizer over the parameters that learn.
@@ -85,14 +89,20 @@ def build(
 
 
 def _muon(
-    model: nn.Module, named: list[tuple[str, nn.Parameter]], *, rate: float, weight_decay: float,
-    overrides: Mapping[str, Mapping[str, float]], fused: bool,
+    model: nn.Module,
+    named: list[tuple[str, nn.Parameter]],
+    *,
+    rate: float,
+    weight_decay: float,
+    overrides: Mapping[str, Mapping[str, float]],
+    fused: bool,
 ) -> Optimizers:
     """Jordan et al. 2024, Muon: the update of a hidden matrix is made orthogonal. Scaled to AdamW's size of update
     (Liu et al., Muon is Scalable for LLM Training, 2025), so that one learning rate serves both parts."""
     hidden = {
         f"{prefix}.weight" if prefix else "weight"
-        for prefix, module in model.named_modules() if isinstance(module, nn.Linear) and not prefix.startswith("head")
+        for prefix, module in model.named_modules()
+        if isinstance(module, nn.Linear) and not prefix.startswith("head")
     }
     matrices = [(key, p) for key, p in named if key in hidden and p.ndim == 2]
     rest = [(key, p) for key, p in named if not (key in hidden and p.ndim == 2)]

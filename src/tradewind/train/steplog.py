@@ -6,7 +6,9 @@ Not here: progress on the terminal (`cli/`), which reads the same records.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,9 +55,7 @@ class StepLog:
 
 class _TensorBoard:
     def __init__(self, folder: Path) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
-
-        self._writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer: Any = import_module("torch.utils.tensorboard").SummaryWriter(str(folder))
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         for name, value in figures.items():
@@ -70,10 +70,7 @@ class _MLflow:
     """Writes to the tracking server that MLFLOW_TRACKING_URI names, else to a folder of the run."""
 
     def __init__(self, folder: Path, *, name: str) -> None:
-        import os  # noqa: PLC0415
-
-        import mlflow  # noqa: PLC0415
-
+        mlflow = import_module("mlflow")
         if "MLFLOW_TRACKING_URI" not in os.environ:
             mlflow.set_tracking_uri(folder.resolve().as_uri())
         mlflow.set_experiment(name)
@@ -100,7 +97,9 @@ def open_sinks(names: Sequence[str], folder: Path, *, product: str) -> list[Sink
                 sinks.append(_MLflow(folder / name, name=product))
         except ModuleNotFoundError as error:
             raise EnvironmentFailure(
-                f"The sink {name} needs the package {error.name}, which is not installed.", code="package_missing",
-                where="train.sinks", hint=f"Install it with: pip install {name}.",
+                f"The sink {name} needs the package {error.name}, which is not installed.",
+                code="package_missing",
+                where="train.sinks",
+                hint=f"Install it with: pip install {name}.",
             ) from error
     return sinks

@@ -1,0 +1,48 @@
+"""`tradewind run`: everything from raw data to a signed release, as far as something changed."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from tradewind.cli.evaluate import evaluate, refuse_failed_gates
+from tradewind.cli.prepare import prepare
+from tradewind.cli.release import release
+from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
+from tradewind.cli.train import train
+
+_SHOWN = ("roc_auc", "pr_auc", "accuracy", "f1_macro", "recall", "log_loss", "ece", "rmse", "mae", "r2")
+
+
+def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: JsonOption = False) -> None:
+    """All of these, as far as something changed."""
+    session = Session.open(directory, changes)
+    dataset = prepare(session)
+    run = train(session, dataset)
+    evaluation = evaluate(session, dataset, run)
+    # A gate that says no stops the release, but what was measured is printed all the same.
+    passed = all(gate["passed"] for gate in session.outcome.gates)
+    if passed:
+        release(session, dataset, run, evaluation)
+    if as_json:
+        emit(session.outcome.to_json())
+    _summary(session)
+    refuse_failed_gates(session)
+
+
+def _summary(session: Session) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("figure", "test", "validation"):
+        table.add_column(heading, justify="left" if heading == "figure" else "right")
+    metrics = session.outcome.metrics
+    for name in _SHOWN:
+        if name in metrics.get("test", {}):
+            validation = metrics.get("validation", {}).get(name)
+            table.add_row(name, f"{metrics['test'][name]:.4f}", "" if validation is None else f"{validation:.4f}")
+    console = session.voice.console
+    console.print()
+    console.print(table)
+    console.print()
+    for kind, folder in session.outcome.artifacts.items():
+        shown = f"{folder}/report.html" if kind == "report" else folder
+        console.print(f"{kind:8} {shown}", markup=False)
+    console.print(f"{'seconds':8} {sum(session.outcome.seconds.values()):.1f}", markup=False)
