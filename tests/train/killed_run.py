@@ -1,12 +1,12 @@
-"""A small training run that a test kills: `python killed_run.py FOLDER PAUSE_S`. Not a test itself."""
+"""A small training run that a test kills: `python -m tests.train.killed_run FOLDER PAUSE_S`. Not a test itself."""
 
 import sys
 import time
 from pathlib import Path
 
 import torch
-from memory_batches import MemoryBatches, small_model, two_moons
 
+from tests.train.memory_batches import MemoryBatches, small_model, two_moons
 from tradewind.model.weights import save_model
 from tradewind.product import Train
 from tradewind.train.loop import fit
@@ -20,21 +20,28 @@ SETTINGS = Train(
 )  # fmt: skip
 
 
-def train(folder: Path, *, pause_s: float = 0.0, settings: Train = SETTINGS, **changes):
+def train(
+    folder: Path, *, pause_s: float = 0.0, interrupt_after: int | None = None, settings: Train = SETTINGS, **changes
+):
     arrays, label = two_moons(300)
     held_arrays, held_label = two_moons(100, seed=9)
     model = small_model(members=2, dropout=0.2)
     validation = MemoryBatches(held_arrays, held_label, size=64, shuffle=False)
     device = torch.device("cpu")
-    task = SupervisedTask(model, Objective("cross_entropy"), device, validation, "log_loss", mixup=0.2)
+    task = SupervisedTask(model, Objective("cross_entropy"), device, validation, "log_loss")
 
     class Slow(MemoryBatches):
+        seen = 0
+
         def epoch(self, n, start=0):
             for batch in super().epoch(n, start):
+                if Slow.seen == interrupt_after:
+                    raise KeyboardInterrupt
+                Slow.seen += 1
                 time.sleep(pause_s)
                 yield batch
 
-    batches = Slow(arrays, label, size=16, seed=3)
+    batches = Slow(arrays, label, size=16, seed=3, share=0.8)
     fitted = fit(
         model, task, batches, settings=settings.model_copy(update=changes), folder=folder, fingerprint="columns",
         device=device,

@@ -20,6 +20,13 @@ class MemoryBatch:
     inputs: Mapping[str, NDArray[Any]]
     target: NDArray[Any]
     weight: NDArray[Any] | None = None
+    mixup: MemoryMixup | None = None
+
+
+@dataclass(frozen=True)
+class MemoryMixup:
+    share: float
+    partner: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class MemoryBatches:
     weight: NDArray[Any] | None = None
     seed: int = 0
     shuffle: bool = True
+    share: float | None = None
 
     def __len__(self) -> int:
         return -(-len(self.target) // self.size)
@@ -40,7 +48,9 @@ class MemoryBatches:
         for first in range(start * self.size, rows, self.size):
             part = order[first : first + self.size]
             weight = None if self.weight is None else self.weight[part]
-            yield MemoryBatch({name: array[part] for name, array in self.arrays.items()}, self.target[part], weight)
+            mixup = None if self.share is None else MemoryMixup(self.share, np.arange(len(part))[::-1].copy())
+            inputs = {name: array[part] for name, array in self.arrays.items()}
+            yield MemoryBatch(inputs, self.target[part], weight, mixup)
 
 
 class Plain(Encoder):

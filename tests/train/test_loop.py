@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from killed_run import SETTINGS, train
-from memory_batches import MemoryBatches, small_model, two_moons
 
+from tests.train.killed_run import SETTINGS, train
+from tests.train.memory_batches import MemoryBatches, small_model, two_moons
 from tradewind.errors import ArtifactError, ModelError
 from tradewind.train.loop import fit
 from tradewind.train.objectives import Objective
 from tradewind.train.tasks import SupervisedTask
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[2]
 
 
 def fit_moons(folder, *, model=None, rows=200, size=20, weight=None, validation=None, settings=SETTINGS, **changes):
@@ -42,20 +43,33 @@ def weights(model):
 def test_a_killed_run_ends_with_the_same_bits(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     train(whole)
-    command = [sys.executable, str(Path(__file__).with_name("killed_run.py")), str(killed), "0.02"]
-    for wanted in (6, 21):  # killed twice, at whatever line it is on
-        process = subprocess.Popen(command)
-        deadline = time.monotonic() + 60
-        while not any(path >= f"step-{wanted:09d}" for path in names(killed)) and time.monotonic() < deadline:
-            time.sleep(0.005)
-        process.kill()
-        process.wait()
+    process = subprocess.Popen([sys.executable, "-m", "tests.train.killed_run", str(killed), "0.02"], cwd=ROOT)
+    deadline = time.monotonic() + 120
+    while not any(path >= "step-000000012" for path in names(killed)) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()  # at whatever line it is on
+    process.wait()
     assert not (killed / "best.safetensors").exists()
     assert train(killed).resumed
     assert (killed / "best.safetensors").read_bytes() == (whole / "best.safetensors").read_bytes()
     records = [[json.loads(line) for line in (at / "steps.jsonl").read_text().splitlines()] for at in (whole, killed)]
     epochs = [[record for record in found if "log_loss" in record] for found in records]
     assert epochs[0] == epochs[1]
+
+
+@pytest.mark.parametrize("batch", [1, 7, 18, 19, 20, 41, 113])
+def test_an_interruption_after_any_batch_is_repaired(tmp_path, batch, whole_run):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, interrupt_after=batch)
+    train(tmp_path)
+    assert (tmp_path / "best.safetensors").read_bytes() == whole_run
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    train(folder)
+    return (folder / "best.safetensors").read_bytes()
 
 
 def names(folder):

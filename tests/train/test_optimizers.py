@@ -59,13 +59,15 @@ def test_adam_is_the_papers(name, decoupled):
 
 def test_muon_moves_a_hidden_matrix_by_an_orthogonal_update_and_the_rest_by_adamw():
     torch.manual_seed(0)
-    model = nn.ModuleDict({"body": nn.Linear(4, 4), "head": nn.Linear(4, 2)})
+    model = nn.ModuleDict({"body": nn.Linear(8, 8), "head": nn.Linear(8, 2)})
     before = model["body"].weight.detach().clone()
     optimizer = optimizers.build(model, name="muon", rate=0.1, weight_decay=0.0)
-    model["head"](model["body"](torch.randn(3, 4))).square().sum().backward()
+    gradient = torch.randn(8, 8)
+    model["body"].weight.grad = gradient
     optimizer.step()
-    values = torch.linalg.svdvals(model["body"].weight.detach() - before)
-    assert values.max() / values[values > 0.01 * values.max()].min() < 3  # the gradient's own spread is far wider
+    update = torch.linalg.svdvals(model["body"].weight.detach() - before)
+    assert update.max() / update.min() < 2.5
+    assert torch.linalg.cond(gradient) > 8
     assert [type(part).__name__ for part in optimizer.parts] == ["Muon", "AdamW"]
     assert len(optimizer.parts[0].param_groups[0]["params"]) == 1
 
@@ -93,7 +95,7 @@ def test_its_state_goes_on_to_the_bit(name):
                 optimizer = optimizers.build(model, name=name, rate=0.01, weight_decay=0.1)
                 optimizer.restore(state)
             model(data[step]).square().mean().backward()
-            optimizer.set_rate(0.01)
+            optimizer.set_rate(0.01 * (step + 1))
             optimizer.step()
             optimizer.zero_grad()
         return torch.cat([p.detach().flatten() for p in model.parameters()])

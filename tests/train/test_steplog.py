@@ -31,7 +31,7 @@ def test_tensorboard_gets_each_figure(tmp_path):
     log = StepLog(tmp_path / "steps.jsonl", sinks=open_sinks(["tensorboard"], tmp_path, product="toy"))
     log.write({"step": 1, "loss": 0.5})
     log.close()
-    assert [path.name for path in (tmp_path / "tensorboard").iterdir()][0].startswith("events")
+    assert next(path.name for path in (tmp_path / "tensorboard").iterdir()).startswith("events")
 
 
 def test_a_sink_that_is_not_installed_says_so(tmp_path, monkeypatch):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from memory_batches import MemoryBatch, MemoryBatches, small_model, two_moons
 from sklearn import metrics
 
+from tests.train.memory_batches import MemoryBatch, MemoryBatches, MemoryMixup, small_model, two_moons
 from tradewind.errors import ModelError
 from tradewind.train.objectives import Objective
 from tradewind.train.tasks import SupervisedTask, choose_monitor, classification_figures, regression_figures
@@ -54,20 +54,32 @@ def test_validation_sees_every_row_once_and_leaves_the_mode_alone():
 
 
 def test_mixup_of_equal_rows_is_the_plain_loss():
-    numbers = np.repeat(np.ones((1, 4), dtype=np.float32), 6, axis=0)
-    batch = MemoryBatch({"numbers": numbers}, np.ones(6, dtype=np.int64))
-    model = small_model()
-    torch.manual_seed(0)
-    mixed, plain = task_for(model, mixup=0.4).step(batch), task_for(model).step(batch)
+    numbers, label = np.ones((6, 4), dtype=np.float32), np.ones(6, dtype=np.int64)
+    task = task_for(small_model())
+    mixed, plain = (
+        task.step(next(MemoryBatches({"numbers": numbers}, label, size=6, share=s).epoch(0))) for s in (0.7, None)
+    )
     torch.testing.assert_close(mixed.total / mixed.weight, plain.total / plain.weight)
 
 
-def test_mixup_weighs_the_two_labels_by_the_share(monkeypatch):
-    arrays, label = two_moons(8)
+def test_mixup_weighs_the_two_labels_by_the_share():
+    numbers = {"numbers": np.ones((2, 4), dtype=np.float32)}
+    task, label = task_for(small_model()), np.array([0, 1])
+    whole, mixed = (task.step(MemoryBatch(numbers, label, None, MemoryMixup(s, np.array([0, 0])))) for s in (1.0, 0.7))
+    zero = task.step(MemoryBatch(numbers, np.array([0, 0])))
+    torch.testing.assert_close(mixed.total, 0.7 * whole.total + 0.3 * zero.total)
+
+
+def test_the_wide_part_and_the_deep_part_each_have_a_loss_of_their_own():
     model = small_model()
-    monkeypatch.setattr(torch.distributions.Beta, "sample", lambda self: torch.tensor(1.0))
-    mixed, plain = (task_for(model, mixup=m).step(MemoryBatch(arrays, label)) for m in (0.4, 0.0))
-    torch.testing.assert_close(mixed.total, plain.total)
+    model.encoders["tabular"].wide_logits = lambda inputs: inputs["numbers"][:, :2]
+    arrays, label = two_moons(8)
+    inputs, target = {"numbers": torch.from_numpy(arrays["numbers"])}, torch.from_numpy(label)
+    deep, wide = model.decide(model.encode(inputs)[0], None)[:, 0], inputs["numbers"][:, :2]
+    expected = sum(
+        torch.nn.functional.cross_entropy(logits, target, reduction="sum") for logits in (deep + wide, deep, wide)
+    )
+    torch.testing.assert_close(task_for(model).step(MemoryBatch(arrays, label)).total, expected)
 
 
 def test_a_figure_that_the_task_does_not_have_is_refused():

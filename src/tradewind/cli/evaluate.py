@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tradewind.artifacts import Artifact
-from tradewind.cli.figures import evaluation_split, facts_of_data, facts_of_model, raw_target
+from tradewind.cli.figures import SplitName, evaluation_split, facts_of_data, facts_of_model, raw_target
 from tradewind.cli.prepare import prepare
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
 from tradewind.cli.train import train
@@ -114,8 +114,9 @@ def _measure(session: Session, dataset: Dataset, run: Run, folder: Path, parents
     # 1. The exported graph answers every row of validation and test, from raw values on.
     decision = Decision("classification" if classes else "regression", classes)
     predictor = OnnxPredictor(run.graph, dataset.features, decision, threads=0)
-    scores = {}
-    for done, name in enumerate(("validation", "test")):
+    scores: dict[str, Scores] = {}
+    names: tuple[SplitName, ...] = ("validation", "test")
+    for done, name in enumerate(names):
         session.voice.progress(f"predicting {name}", done * 0.2)
         started = time.perf_counter()
         found = predictor.predict(dataset.raw(name))

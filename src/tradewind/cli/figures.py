@@ -68,7 +68,7 @@ def evaluation_split(dataset: Dataset, name: SplitName, *, raw: bool = True) -> 
 def facts_of_data(dataset: Dataset) -> DataFacts:
     """What preparation found, for the report."""
     profile = dataset.profile
-    rejected = []
+    rejected: list[RejectedRow] = []
     total = 0
     with (dataset.artifact.folder / "rejected.jsonl").open(encoding="utf-8") as file:
         for line in file:
@@ -88,30 +88,42 @@ def facts_of_data(dataset: Dataset) -> DataFacts:
 
 
 def _column(one: dict[str, Any]) -> ColumnProfile:
+    histogram = one.get("histogram", {"edges": (), "counts": ()})
+    top = one.get("top", ())
+    rows = one.get("rows", 0)
     return ColumnProfile(
         name=one["name"],
         kind=one["kind"],
-        missing=one.get("missing", 0.0),
-        counts=tuple(one.get("counts", ())),
-        edges=tuple(one.get("edges", ())),
-        labels=tuple(one.get("labels", ())),
-        role=one.get("role", "input"),
-        note=one.get("note", ""),
+        missing=one.get("missing", 0) / rows if rows else 0.0,
+        counts=tuple(entry["count"] for entry in top) or tuple(histogram["counts"]),
+        edges=() if top else tuple(histogram["edges"]),
+        labels=tuple(str(entry["value"]) for entry in top),
+        role=one["part"],
+        note=one.get("dropped", one["reason"]),
     )
+
+
+def model_name(run: Run) -> str:
+    """The networks that a run is made of: tabm, or cnn and tabm."""
+    model = run.product.model
+    return model.kind if model.kind != "auto" else f"{model.text} text, {model.image} images, {model.tabular}"
 
 
 def facts_of_model(run: Run) -> ModelFacts:
     """What training did, for the report."""
     summary = run.summary
-    curve = tuple(
-        TrainingPoint(point["epoch"], point.get("train"), point.get("validation")) for point in summary["curve"]
-    )
+    curve = []
+    with (run.artifact.folder / "steps.jsonl").open(encoding="utf-8") as file:
+        for line in file:
+            record = json.loads(line)
+            if "epoch_loss" in record:
+                curve.append(TrainingPoint(record["epoch"], record["epoch_loss"], record.get("loss")))
     return ModelFacts(
-        name=summary["model"],
-        parameters=summary["parameters"],
+        name=model_name(run),
+        parameters=summary["parameters"]["total"],
         seconds=summary["seconds"],
         epochs=summary["epochs"],
         best_epoch=summary["best_epoch"],
-        curve=curve,
-        curve_figure=summary["monitor"],
+        curve=tuple(curve),
+        curve_figure="loss",
     )

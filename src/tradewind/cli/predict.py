@@ -25,10 +25,10 @@ from tradewind.cli.predict_rows import (
 )
 from tradewind.cli.releases import release_folder
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Voice, emit
-from tradewind.data.reading import raw_chunks
+from tradewind.data.reading import raw_rows
 from tradewind.engines.loading import LoadedRelease, load
 from tradewind.errors import InputError, writing
-from tradewind.product import Source
+from tradewind.product import Clean, Source
 
 _MEMORY_BYTES = 256 << 20
 _FORMATS = (".csv", ".jsonl", ".parquet")
@@ -66,18 +66,19 @@ def command(
     names = header.split(",") if header else None
     source = Source(path=file, header=names, missing=list(loaded.bundle.manifest["missing_words"]))
     target = output or Path(f"{Path(file).name.split('.')[0]}.predictions.csv")
-    rows, rejected = _in_bulk(loaded, source, directory, target, reasons)
+    rows, rejected = _in_bulk(loaded, source, target, reasons)
     if as_json:
         emit({"rows": rows, "rejected": rejected, "output": str(target)})
         return
     typer.echo(f"{rows:,} rows answered in {target}" + (f"; {rejected:,} could not be read" if rejected else ""))
 
 
-def _in_bulk(loaded: LoadedRelease, source: Source, base: Path, target: Path, reasons: int) -> tuple[int, int]:
+def _in_bulk(loaded: LoadedRelease, source: Source, target: Path, reasons: int) -> tuple[int, int]:
     """Answers every row of `source` into `target`; gives rows answered and rows that could not be read."""
     voice = Voice()
     answered = 0
-    reader = raw_chunks(source, loaded.predictor.features, base=base, memory=_MEMORY_BYTES)
+    clean = Clean.model_validate(loaded.bundle.manifest["clean"])
+    reader = raw_rows(source, loaded.predictor.features, clean=clean, base=Path(), memory=_MEMORY_BYTES)
     with _writer(target) as write:
         for chunk in reader.chunks():
             predictions = loaded.predictor.predict(chunk.values)

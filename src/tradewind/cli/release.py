@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from tradewind import __version__
 from tradewind.artifacts import Artifact
 from tradewind.cli.evaluate import Evaluation, evaluate, refuse_failed_gates
+from tradewind.cli.figures import model_name
 from tradewind.cli.prepare import prepare
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
 from tradewind.cli.train import train
@@ -21,7 +22,7 @@ from tradewind.evaluate import report as reports
 from tradewind.features.target import ClassTarget
 from tradewind.release.bundle import Content, build
 from tradewind.release.card import Facts, render
-from tradewind.release.golden import Golden, calibrated, object_array
+from tradewind.release.golden import Golden, calibrated, read_golden
 from tradewind.release.graph import int8_graph
 from tradewind.release.registry import register
 from tradewind.release.signing import key_pair, make_key_pair
@@ -79,6 +80,7 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
             "features_fingerprint": features.fingerprint,
             "parity": {"largest_difference": parity, "tolerance": golden.tolerance},
             "int8": loss,
+            "clean": product.data.clean.model_dump(mode="json"),
             "missing_words": list(product.data.source.missing),
             "parents": {
                 "dataset": dataset.artifact.digest,
@@ -87,7 +89,7 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
             },
             "plans": {name: plan.model_dump(mode="json") for name, plan in product.serve.plans.items()},
         }
-        card = render(Facts(manifest, evaluation.content, dataset.profile, product.resolved(), run.summary))
+        card = render(Facts(manifest, evaluation.content, dataset.profile, product.resolved(), {**run.summary, "model": model_name(run)}))
         content = Content(
             manifest=manifest,
             graph=evaluation.graph,
@@ -109,18 +111,9 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
 
 
 def _golden(run: Run, temperature: float | None) -> Golden:
-    """The trainer's golden rows with the outputs that follow from its own at this temperature; images as bytes."""
-    golden = run.golden
-    columns = {
-        name: object_array([_embedded(value, name in run.image_columns) for value in values])
-        for name, values in golden.columns.items()
-    }
-    outputs = golden.outputs if temperature is None else calibrated(golden.outputs, temperature)
-    return Golden(columns, outputs, golden.tolerance)
-
-
-def _embedded(value: Any, is_image: bool) -> Any:
-    return Path(value).read_bytes() if is_image and isinstance(value, str) else value
+    """The trainer's golden rows with the outputs that follow from its own at this temperature."""
+    golden = read_golden(run.artifact.folder / "golden.json")
+    return golden if temperature is None else replace(golden, outputs=calibrated(golden.outputs, temperature))
 
 
 def _int8(dataset: Dataset, evaluation: Evaluation, decision: Decision) -> tuple[bytes, dict[str, Any]]:

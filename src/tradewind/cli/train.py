@@ -6,6 +6,7 @@ from tradewind.cli.prepare import prepare
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
 from tradewind.data.dataset import Dataset
 from tradewind.train import run as runs
+from tradewind.train.loop import Progress
 from tradewind.train.run import Run
 
 
@@ -20,7 +21,23 @@ def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: 
 def train(session: Session, dataset: Dataset) -> Run:
     """The run of the product over `dataset`; the finished one at once when nothing it is made from has changed."""
     with session.timed("train", "Train"):
-        run = runs.train(session.product, dataset, workspace=session.workspace, progress=session.voice.progress)
+        run = runs.train(
+            session.product, dataset, workspace=session.workspace, progress=lambda at: _show(session, at)
+        )
     session.outcome.artifacts["run"] = str(run.artifact.folder)
-    session.voice.say(run.describe())
+    found = run.summary
+    figures = ", ".join(f"{name} {value:.4f}" for name, value in found["validation"].items())
+    session.voice.say(
+        f"{found['parameters']['total']:,} parameters, {found['epochs']} epochs in {found['seconds']:.0f} s, "
+        f"best {found['best_epoch']} ({figures}); {found['stopped']}"
+    )
     return run
+
+
+def _show(session: Session, at: Progress) -> None:
+    figures = "".join(f" {name} {value:.4f}" for name, value in at.figures.items())
+    words = (
+        f"epoch {at.epoch}/{at.epochs} loss {at.loss:.4f}{figures}, {at.rows_per_s:,.0f} rows/s, "
+        f"{at.seconds_left:.0f} s left at most"
+    )
+    session.voice.progress(words, at.step / max(at.steps, 1))

@@ -55,6 +55,6 @@ def _short(digest: str) -> str:
 def _report(folder: Path, checked: list[str]) -> list[str]:
     """The figures are computed first, so that an edited one is named by what it was and what it should be."""
     result = recompute(folder)
-    checked.append(f"{result.figures} figures of the report, from its predictions")
+    checked.append(f"{result.checked:,} values of the report, from its predictions")
     checked.append("the files of the report")
-    return [*result.faults, *check_files(open_artifact(folder, kind="report"))]
+    return [*map(str, result.differences), *check_files(open_artifact(folder, kind="report"))]

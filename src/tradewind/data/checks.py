@@ -12,17 +12,22 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tradewind.data.clean import as_plain
 from tradewind.data.duplicates import first_copies
 from tradewind.data.ledger import Ledger
 from tradewind.data.plan import Plan
 from tradewind.data.rows import Hashes
 from tradewind.errors import DataError
+from tradewind.features.date import parse_date
+from tradewind.features.number import parse_number
 from tradewind.product import Clean
 
 _LEAK_BINS = 256
 _LEAK_ERROR = 0.03  # of the errors of the most frequent class are left
 _LEAK_ROWS = 50
+_LEAK_MOST = 50_000
 _RARE = 0.1
+_TRIED = 1000
 _SENSITIVE = re.compile(
     r"(^|[_\s])(sex|gender|race|ethnic\w*|religion|nationality|disab\w*|age|age_band|marital\w*|pregnan\w*)($|[_\s])"
     r"|性别|民族|种族|宗教|国籍|年龄|残疾|婚姻",
@@ -49,7 +54,10 @@ def target_of_task(plan: Plan, classes: Mapping[str, int], rows: int) -> None:
         )  # fmt: skip
     if max(classes.values()) < 2:
         raise DataError(
-            f"No class of {plan.target} has two rows.", code="target_rare", where=where, hint="Give more rows of each class."
+            f"No class of {plan.target} has two rows.",
+            code="target_rare",
+            where=where,
+            hint="Give more rows of each class.",
         )
 
 
@@ -69,6 +77,23 @@ def regression_target(name: str, read: int, seen: int, example: str | None) -> N
             f"The target {name} is a number in {read:,} of {seen:,} rows only{shown}.", code="target_not_number",
             where="data.target", hint="Set task: classification, or name a target of numbers.",
         )  # fmt: skip
+
+
+def keys_read(first: pl.DataFrame, plan: Plan) -> None:
+    """Raises DataError when, in the first rows, a regression's target or the column of a split by time cannot be read."""
+    if plan.task == "regression":
+        texts = as_plain(first[plan.target]).cast(pl.String).drop_nulls()
+        read = [parse_number(text) == parse_number(text) for text in texts.head(_TRIED).to_list()]
+        wrong = [text for text, good in zip(texts.to_list(), read, strict=False) if not good]
+        regression_target(plan.target, sum(read), len(read), wrong[0] if wrong else None)
+    if plan.time is not None:
+        texts = as_plain(first[plan.time]).cast(pl.String).drop_nulls().head(_TRIED)
+        good = sum(parse_date(text) == parse_date(text) or parse_number(text) == parse_number(text) for text in texts)
+        if good < 0.5 * max(len(texts), 1):
+            raise DataError(
+                f"{plan.time} reads as a moment in {good:,} of its first {len(texts):,} values, such as {texts[0]!r}.",
+                code="time_unreadable", where="data.split.by", hint="Name a column of dates, as 2026-01-05 or 2026年1月5日.",
+            )  # fmt: skip
 
 
 def imbalance(classes: Mapping[str, int], target: str, ledger: Ledger) -> None:
@@ -129,6 +154,7 @@ def leakage(
     saying the most frequent class (or the mean) tells. Raises DataError when `clean.leakage` is refuse.
     """
     dropped: dict[str, str] = {}
+    frame = frame.head(_LEAK_MOST)
     target = frame[plan.target].to_numpy()
     if len(target) < _LEAK_ROWS:
         return dropped
@@ -141,7 +167,9 @@ def leakage(
         left = _error_left(codes, target, classes=plan.task == "classification")
         if left > (_LEAK_ERROR if plan.task == "classification" else 0.001):
             continue
-        message = f"{name} alone gives the target away: it leaves {left:.1%} of the error. Would it be known beforehand?"
+        message = (
+            f"{name} alone gives the target away: it leaves {left:.1%} of the error. Would it be known beforehand?"
+        )
         if rules.leakage == "refuse":
             raise DataError(message, code="leakage", where=f"data.columns.{name}",
                             hint="List it under data.drop, or set data.clean.leakage to report.")  # fmt: skip

@@ -9,6 +9,7 @@ missing; text, date and image → String or Binary with null for missing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +24,10 @@ from tradewind.features.number import parse_number
 from tradewind.privacy.pii import redact
 from tradewind.product import Clean
 
-Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+_THREADS = 2  # columns of a chunk cleaned at the same time; each column is counted by one thread alone
+_LARGEST = float(np.finfo(np.float64).max)
 # Whatever could hold personal data: an at sign, six digits (perhaps spaced), or an IBAN. Others are not looked at again.
 _PII_HINT = r"@|[0-9０-９](?:[\s\-.]?[0-9０-９]){5}|[0-9a-fA-F]{1,4}:[0-9a-fA-F]{1,4}:|\d{1,3}\.\d{1,3}\.\d"
 
@@ -47,6 +49,7 @@ class Cleaner:
         self.rules = rules
         self.ledger = ledger
         words = {word.strip().lower() for word in missing}
+        self._threads = ThreadPoolExecutor(_THREADS)
         self._missing = MISSING | words
         self._missing_number = MISSING_NUMBER | words
         names = [name for name in plan.needed if plan.reading(name) in ("category", "key")]
@@ -56,45 +59,50 @@ class Cleaner:
 
     def clean(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Refusal]]:
         """Typed columns of `plan.needed`, and the rows that have to go because of an impossible value."""
-        columns: list[pl.Series] = []
-        refusals: list[Refusal] = []
-        for name in self.plan.needed:
-            series = as_plain(frame[name])
-            reading = self.plan.reading(name)
-            if reading == "number":
-                numbers = self._numbers(name, series)
-                if name not in (self.plan.target, self.plan.weight):
-                    numbers, refusal = self._possible(name, numbers)
-                    refusals += refusal
-                columns.append(pl.Series(name, numbers))
-            elif reading in ("category", "key"):
-                codes = self.dictionaries[name].encode(series, self.ledger)
-                columns.append(pl.Series(name, codes))
-            elif series.dtype == pl.Binary:
-                columns.append(series)
-            else:
-                texts = self._words(name, series.cast(pl.String))
-                if reading == "text" and self.rules.pii != "keep":
-                    texts = self._personal(name, texts)
-                columns.append(texts)
-        return pl.DataFrame(columns), refusals
+        done = list(self._threads.map(lambda name: self._column(name, frame[name]), self.plan.needed))
+        return pl.DataFrame([series for series, _ in done]), [refusal for _, found in done for refusal in found]
 
-    def _numbers(self, name: str, series: pl.Series) -> Floats:
-        """float64 [B]; what is no number becomes NaN and is counted."""
-        if series.dtype != pl.String:
-            return _floats(series.cast(pl.Float64, strict=False))
+    def _column(self, name: str, series: pl.Series) -> tuple[pl.Series, list[Refusal]]:
+        series = as_plain(series)
+        reading = self.plan.reading(name)
+        if reading == "number":
+            numbers = self._numbers(name, series)
+            if name in (self.plan.target, self.plan.weight):
+                return numbers, []
+            return self._possible(name, numbers)
+        if reading in ("category", "key"):
+            return pl.Series(name, self.dictionaries[name].encode(series, self.ledger)), []
+        if series.dtype == pl.Binary:
+            return series, []
+        texts = self._words(name, series.cast(pl.String))
+        if reading == "text" and self.rules.pii != "keep":
+            texts = self._personal(name, texts)
+        return texts, []
+
+    def _numbers(self, name: str, series: pl.Series) -> pl.Series:
+        """Float64 [B] without nulls; what is no number becomes NaN and is counted."""
         plain = series.cast(pl.Float64, strict=False)
-        numbers = _floats(plain)
+        missing = plain.null_count()
+        if missing == series.null_count():
+            return plain.fill_null(float("nan")) if missing else plain
         failed = plain.is_null() & series.is_not_null()
-        if not failed.any():
-            return numbers
-        table = series.filter(failed).value_counts(sort=True)
-        texts, counts = table[series.name].to_list(), table["count"].to_list()
-        read = [self._number(name, text, count) for text, count in zip(texts, counts, strict=True)]
-        rows = failed.to_numpy()
-        filled = series.filter(failed).replace_strict(pl.Series(texts), pl.Series(read, dtype=pl.Float64))
-        numbers[rows] = _floats(filled)
-        return numbers
+        numbers = np.array(plain.fill_null(float("nan")).to_numpy())
+        rows = np.flatnonzero(failed.to_numpy())
+        hard = series.filter(failed)
+        trimmed = hard.str.strip_chars().cast(pl.Float64, strict=False)
+        padded = trimmed.is_not_null()
+        if padded.any():
+            example = repr(hard.filter(padded)[0])
+            self.ledger.count("whitespace", name, int(padded.sum()), action="repaired", example=example)
+            numbers[rows[padded.to_numpy()]] = trimmed.filter(padded).to_numpy()
+            hard, rows = hard.filter(~padded), rows[~padded.to_numpy()]
+        if len(hard):
+            table = hard.value_counts(name="count").sort(["count", hard.name], descending=[True, False])
+            texts = table[hard.name]
+            counts = zip(texts.to_list(), table["count"].to_list(), strict=True)
+            read = pl.Series([self._number(name, text, count) for text, count in counts], dtype=pl.Float64)
+            numbers[rows] = hard.replace_strict(texts, read).to_numpy()
+        return pl.Series(name, numbers)
 
     def _number(self, name: str, text: str, count: int) -> float:
         """One spelling that a plain cast refused, with how often it stands there."""
@@ -102,15 +110,6 @@ class Cleaner:
         if stripped.lower() in self._missing_number:
             self.ledger.count("missing_word", name, count, action="missing", example=text)
             return float("nan")
-        padded = stripped != text
-        try:
-            number = float(stripped) if "_" not in stripped else float("nan")
-        except ValueError:
-            number = float("nan")
-        if number == number:
-            if padded:
-                self.ledger.count("whitespace", name, count, action="repaired", example=text)
-            return number
         number = parse_number(stripped) if self.rules.units else float("nan")
         if number == number:
             self.ledger.count("units", name, count, action="repaired", example=f"{stripped} → {number:g}")
@@ -118,24 +117,27 @@ class Cleaner:
             self.ledger.count("not_a_number", name, count, action="missing", example=stripped)
         return number
 
-    def _possible(self, name: str, numbers: Floats) -> tuple[Floats, list[Refusal]]:
+    def _possible(self, name: str, series: pl.Series) -> tuple[pl.Series, list[Refusal]]:
         """Infinite values and values beyond the column's bounds, after `clean.impossible`."""
         found = self.plan.inferred[name]
-        low = -np.inf if found.minimum is None else found.minimum
-        high = np.inf if found.maximum is None else found.maximum
-        wrong = np.isinf(numbers) | (numbers < low) | (numbers > high)
+        low = -_LARGEST if found.minimum is None else found.minimum
+        high = _LARGEST if found.maximum is None else found.maximum
+        numbers = series.to_numpy()
+        if len(numbers) == 0 or (np.fmin.reduce(numbers) >= low and np.fmax.reduce(numbers) <= high):
+            return series, []
+        wrong = (numbers < low) | (numbers > high)
         count = int(wrong.sum())
-        if count == 0:
-            return numbers, []
+        if count == 0:  # nothing but NaN
+            return series, []
         example = f"{numbers[wrong][0]:g}"
-        bounds = f"{low:g} to {high:g}"
         if self.rules.impossible == "reject":
             self.ledger.count("impossible", name, count, action="rejected", example=example)
-            return numbers, [Refusal(wrong, "impossible", f"{name} is impossible; possible is {bounds}.")]
+            shown = [f"{bound:g}" for bound in (low, high) if abs(bound) < _LARGEST]
+            return series, [Refusal(wrong, "impossible", f"{name} is impossible; its bounds are {shown}.")]
         if self.rules.impossible == "keep":
-            wrong &= np.isinf(numbers)
+            wrong = np.isinf(numbers)
         self.ledger.count("impossible", name, int(wrong.sum()), action="missing", example=example)
-        return np.where(wrong, np.nan, numbers), []
+        return pl.Series(name, np.where(wrong, np.nan, numbers)), []
 
     def _words(self, name: str, series: pl.Series) -> pl.Series:
         """Text without padding; words for missing become null."""
@@ -189,10 +191,7 @@ def as_plain(series: pl.Series) -> pl.Series:
     if dtype.is_numeric():
         return series.cast(pl.Float64, strict=False)
     if dtype.is_nested():
-        return pl.Series(series.name, [None if value is None else str(value) for value in series.to_list()], dtype=pl.String)
+        return pl.Series(
+            series.name, [None if value is None else str(value) for value in series.to_list()], dtype=pl.String
+        )
     return series.cast(pl.String, strict=False)
-
-
-def _floats(series: pl.Series) -> Floats:
-    """float64 [B], null as NaN, in memory of its own."""
-    return np.array(series.fill_null(float("nan")).to_numpy(), dtype=np.float64)

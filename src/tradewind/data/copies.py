@@ -5,7 +5,7 @@ Not here: how copies are found (`duplicates.py`); copies across splits (`splits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +25,7 @@ _MANY = 0.3  # of the rows dropped as copies is worth a warning
 
 
 def drop_copies(
-    rows: Rows, sides: NDArray[np.int8], spill: Spill, plan: Plan, dictionaries: dict[str, Dictionary], rules: Clean,
+    rows: Rows, sides: NDArray[np.int8], spill: Spill, plan: Plan, dictionaries: Mapping[str, Dictionary], rules: Clean,
     ledger: Ledger,
 ) -> tuple[Rows, NDArray[np.int8]]:  # fmt: skip
     """Sides [R] with copies and conflicts DROPPED. A file of its own for test or validation is taken as it is.
@@ -64,7 +64,7 @@ def drop_copies(
 
 
 def _near(
-    spill: Spill, texts: list[str], plan: Plan, dictionaries: dict[str, Dictionary], threshold: float
+    spill: Spill, texts: list[str], plan: Plan, dictionaries: Mapping[str, Dictionary], threshold: float
 ) -> NDArray[np.int64]:  # fmt: skip
     """First near copy of each row [R]: texts alike, all other inputs equal."""
     others = [name for name in plan.inputs if name not in texts]
@@ -84,7 +84,9 @@ def _conflicts(rows: Rows, sides: NDArray[np.int8], rules: Clean, ledger: Ledger
         return sides
     action = "dropped" if rules.conflicts == "drop" else "kept"
     ledger.count("label_conflict", "", count, action=action)
-    ledger.find("label_conflict", "", f"{count:,} rows have equal inputs but different targets ({action}).", action=action)
+    ledger.find(
+        "label_conflict", "", f"{count:,} rows have equal inputs but different targets ({action}).", action=action
+    )
     if rules.conflicts == "drop":
         gone = mixed & (rows.origin == TRAIN)
         sides = np.where(gone, DROPPED, sides).astype(np.int8)

@@ -73,7 +73,9 @@ class Dataset:
         place = self.artifact.folder / "splits" / _known(name)
         layout = self.features.layout
         arrays = {
-            key: open_array(place / f"{key}.npy") for key in ("numbers", "categories") if (place / f"{key}.npy").exists()
+            key: open_array(place / f"{key}.npy")
+            for key in ("numbers", "categories")
+            if (place / f"{key}.npy").exists()
         }
         ragged = {}
         for index, tensor in enumerate(layout.tensors):
@@ -112,11 +114,12 @@ def _values(column: pa.ChunkedArray) -> Values:
     return values
 
 
-def _words(chunk: pa.DictionaryArray) -> NDArray[np.object_]:
+def _words(chunk: pa.DictionaryArray) -> Values:
     words = np.empty(len(chunk.dictionary) + 1, dtype=np.object_)
     words[0] = None
     words[1:] = chunk.dictionary.to_pylist()
-    return words[chunk.indices.fill_null(-1).to_numpy() + 1]
+    values: Values = words[chunk.indices.fill_null(-1).to_numpy() + 1]
+    return values
 
 
 def prepare(product: Product, *, base: Path, workspace: Workspace, progress: Progress | None = None) -> Dataset:
@@ -142,7 +145,7 @@ def prepare(product: Product, *, base: Path, workspace: Workspace, progress: Pro
     found = workspace.find("dataset", digest_json(made_of))
     if found is None:
         with workspace.making("dataset", made_of) as folder:
-            make(product, inputs, folder, base=base, progress=tell)
+            make(product, inputs, folder, progress=tell)
         found = workspace.find("dataset", digest_json(made_of))
         assert found is not None
     return Dataset(found)

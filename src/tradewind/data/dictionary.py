@@ -6,6 +6,7 @@ Not the vocabulary of a model (`features/category.py`): this one forgets nothing
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,7 @@ from tradewind.features.category import category_key
 Codes = NDArray[np.uint32]
 
 _SEED = 0x7261
+_SLOT_BITS = 20
 _STOPS = (".", "。", "．")
 _NULL_HASH = 0x9E3779B97F4A7C15
 
@@ -38,6 +40,8 @@ class Dictionary:
         self._padded = np.zeros(0, dtype=np.bool_)  # whether the spelling had spaces around it
         self._absent = np.zeros(0, dtype=np.bool_)  # whether it is a word for missing
         self._stopped = np.zeros(0, dtype=np.bool_)  # whether a full stop was taken off a label
+        self._slots: NDArray[np.uint32] | None = None
+        self._shift = np.uint64(0)
         self._spelling: dict[int, str] = {}
         self._stable = np.array([_NULL_HASH], dtype=np.uint64)
 
@@ -65,10 +69,24 @@ class Dictionary:
         self._count(places, series, ledger)
         return codes
 
-    def _places(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-        places = np.searchsorted(self._hashes, hashes)
-        np.minimum(places, max(len(self._hashes) - 1, 0), out=places)
-        return places
+    def _places(self, hashes: NDArray[np.uint64]) -> NDArray[np.integer[Any]]:
+        """Where each hash stands among the known ones; any place for an unknown one."""
+        if self._slots is not None:
+            found: NDArray[np.uint32] = self._slots[hashes >> self._shift]
+            return found
+        return np.minimum(np.searchsorted(self._hashes, hashes), max(len(self._hashes) - 1, 0))
+
+    def _make_slots(self) -> None:
+        """A table by the first bits of a hash, where few enough hashes are known that no two share them."""
+        self._slots = None
+        for bits in range(8, _SLOT_BITS + 1, 2):
+            shift = np.uint64(64 - bits)
+            slots = self._hashes >> shift
+            if len(slots) and np.all(slots[1:] != slots[:-1]):
+                self._shift = shift
+                self._slots = np.zeros(1 << bits, dtype=np.uint32)
+                self._slots[slots] = np.arange(len(slots), dtype=np.uint32)
+                return
 
     def _learn(self, spellings: pl.Series, hashes: NDArray[np.uint64]) -> None:
         table = pl.DataFrame({"word": spellings, "hash": hashes}).unique("hash", keep="first", maintain_order=True)
@@ -98,8 +116,9 @@ class Dictionary:
         self._padded = np.concatenate([self._padded, padded])[order]
         self._absent = np.concatenate([self._absent, absents])[order]
         self._stopped = np.concatenate([self._stopped, stops])[order]
+        self._make_slots()
 
-    def _count(self, places: NDArray[np.int64], series: pl.Series, ledger: Ledger) -> None:
+    def _count(self, places: NDArray[np.integer[Any]], series: pl.Series, ledger: Ledger) -> None:
         if not self._spelling:
             return
         if series.null_count():

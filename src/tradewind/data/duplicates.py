@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from rensa import RMinHash
 
@@ -24,15 +25,16 @@ _SPACES = re.compile(r"[\W_]+")
 
 def first_copies(hashes: Hashes) -> Index:
     """For each row the index of the first row with the same hash, itself where it is the first. Shape [R]."""
-    rows = len(hashes)
-    if rows == 0:
-        return np.zeros(0, dtype=np.int64)
-    order = np.argsort(hashes, kind="stable")
-    ordered = hashes[order]
+    first = np.arange(len(hashes), dtype=np.int64)
+    repeated = np.flatnonzero(pl.Series(hashes).is_duplicated().to_numpy())
+    if len(repeated) == 0:
+        return first
+    some = hashes[repeated]
+    order = np.argsort(some, kind="stable")
+    ordered = some[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    lengths = np.diff(np.r_[starts, rows])
-    first = np.empty(rows, dtype=np.int64)
-    first[order] = np.repeat(order[starts], lengths)
+    lengths = np.diff(np.r_[starts, len(some)])
+    first[repeated[order]] = np.repeat(repeated[order[starts]], lengths)
     return first
 
 

@@ -7,6 +7,8 @@ Legend: B rows of a chunk, N numbers, C categories.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tradewind.data.ahead import ahead
 from tradewind.data.arrays import NpyWriter, tensor_file
 from tradewind.data.dictionary import Dictionary
 from tradewind.data.plan import Plan
@@ -26,6 +29,7 @@ from tradewind.features.feature_set import FeatureSet
 
 _TEXT_ROWS = 4096
 _IMAGE_ROWS = 256
+_THREADS = 2
 
 
 class Encoder:
@@ -35,6 +39,7 @@ class Encoder:
         self.features = features
         self.plan = plan
         self.dictionaries = dictionaries
+        self._threads = ThreadPoolExecutor(_THREADS)
         self._tables = {
             column.name: column.apply(dictionaries[column.name].values())
             for column in features.columns
@@ -49,10 +54,11 @@ class Encoder:
         size = _IMAGE_ROWS if "image" in kinds else _TEXT_ROWS if "text" in kinds else max(len(frame), 1)
         for start in range(0, len(frame), size):
             part = frame.slice(start, size)
-            blocks = [self._block(column, part[column.name]) for column in self.features.columns]
+            blocks = list(self._threads.map(partial(self._block, part), self.features.columns))
             yield slice(start, start + len(part)), stack(blocks, len(part))
 
-    def _block(self, column: Column, series: pl.Series) -> Block:
+    def _block(self, part: pl.DataFrame, column: Column) -> Block:
+        series = part[column.name]
         reading = self.plan.reading(column.name)
         if reading == "category":
             return gather(self._tables[column.name], series.to_numpy())
@@ -67,7 +73,8 @@ class Encoder:
         """int64 [B] classes or float32 [B] normalised values."""
         series = frame[self.plan.target]
         if self.plan.target in self.dictionaries:
-            return self._targets[series.to_numpy()]
+            classes: NDArray[Any] = self._targets[series.to_numpy()]
+            return classes
         return self.features.target.encode(series.to_numpy())
 
 
@@ -158,7 +165,7 @@ class SplitWriter:
         if self._raw is None:
             words = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
             self._raw = pq.ParquetWriter(
-                self._raw_path, table.schema, compression="lz4", use_dictionary=words, write_statistics=False,
+                self._raw_path, table.schema, compression={name: "lz4" if name in words else "none" for name in table.column_names}, use_dictionary=words, write_statistics=False,
                 store_schema=True,
             )  # fmt: skip
         self._raw.write_table(table)
@@ -204,23 +211,33 @@ def encode(
     with writing(str(folder)):
         writers = [SplitWriter(folder, name, int((sides == side).sum()), encoder) for side, name in enumerate(SPLITS)]
         done = 0
-        for frame in frames:
-            side = sides[done : done + len(frame)]
-            done += len(frame)
-            kept = side >= 0
-            if not kept.all():
-                frame, side = frame.filter(pl.Series(kept)), side[kept]
-            for part, encoded in encoder.pieces(frame):
-                piece, piece_side = frame.slice(part.start, part.stop - part.start), side[part]
-                for number, writer in enumerate(writers):
-                    _write(writer, piece, encoded, piece_side == number)
-            for number, writer in enumerate(writers):
-                mask = side == number
-                if mask.any():
-                    writer.write_raw(frame if mask.all() else frame.filter(pl.Series(mask)))
-            yield done
+        raw: list[Future[None]] = []  # raw rows are written while the next chunk is encoded
+        with ThreadPoolExecutor(1) as thread:
+            for frame in ahead(frames):
+                side = sides[done : done + len(frame)]
+                done += len(frame)
+                kept = side >= 0
+                if not kept.all():
+                    frame, side = frame.filter(pl.Series(kept)), side[kept]
+                for part, encoded in encoder.pieces(frame):
+                    piece, piece_side = frame.slice(part.start, part.stop - part.start), side[part]
+                    for number, writer in enumerate(writers):
+                        _write(writer, piece, encoded, piece_side == number)
+                for future in raw:
+                    future.result()
+                raw = [
+                    thread.submit(_write_raw, writer, frame, side == number) for number, writer in enumerate(writers)
+                ]
+                yield done
+            for future in raw:
+                future.result()
         for writer in writers:
             writer.close()
+
+
+def _write_raw(writer: SplitWriter, frame: pl.DataFrame, mask: NDArray[np.bool_]) -> None:
+    if mask.any():
+        writer.write_raw(frame if mask.all() else frame.filter(pl.Series(mask)))
 
 
 def _write(

@@ -17,15 +17,41 @@ from tradewind.product import ColumnKind, ColumnOptions
 
 # Words that mean "no value" in any column, compared in lower case; `None` and `无` may be an answer in a category.
 MISSING = frozenset(
-    ["", "?", "？", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "(null)", "\\n", "-", "--", "—", "nil"]
-    + ["#value!", "#ref!", "#div/0!", "#name?", "缺失", "空", "暂无", "不详", "missing"]
-)
+    [
+        "?",
+        "？",
+        "na",
+        "n/a",
+        "#n/a",
+        "<na>",
+        "nan",
+        "-nan",
+        "null",
+        "(null)",
+        "\\n",
+        "-",
+        "--",
+        "—",
+        "nil",
+        "#value!",
+        "#ref!",
+        "#div/0!",
+        "#name?",
+        "缺失",
+        "空",
+        "暂无",
+        "不详",
+        "missing",
+    ]
+) | {""}
 MISSING_NUMBER = MISSING | {"none", "无", "未知", "unknown"}
 
 _SHARE = 0.95  # of the values must read as a kind for a column to be of it
 _PARSED = 5000  # distinct values tried by the slow parsers
 _FEW = 20  # rows below which uniqueness proves nothing without a name that says identifier
-_ID_NAME = re.compile(r"(^|[_\s\-.])(id|ids|uuid|guid|no|nr|key|index|rowid|serial)$|[a-z]I[Dd]$|编号|序号|单号|流水号|证号")
+_ID_NAME = re.compile(
+    r"(^|[_\s\-.])(id|ids|uuid|guid|no|nr|key|index|rowid|serial)$|[a-z]I[Dd]$|编号|序号|单号|流水号|证号"
+)
 _DATE_NAME = re.compile(r"date|time|日期|时间|(_at|_on|_ts)$", re.IGNORECASE)
 _AGE_NAME = re.compile(r"(^|[_\s])age(_years)?$|年龄|岁数", re.IGNORECASE)
 _IMAGE_NAME = re.compile(r"\.(png|jpe?g|bmp|gif|webp|tiff?)$", re.IGNORECASE)
@@ -132,12 +158,17 @@ def _as_code(facts: _Facts, units: bool) -> Inferred | None:
     padded = facts.values.str.contains(r"^0\d")
     if padded.any() and lengths.n_unique() <= 2 and lengths.max() != 1:
         if facts.unique:
-            return Inferred("identifier", f"codes with leading zeros, and {len(facts.distinct):,} of {facts.rows:,} differ")
+            return Inferred(
+                "identifier", f"codes with leading zeros, and {len(facts.distinct):,} of {facts.rows:,} differ"
+            )
         return Inferred("category", f"codes with leading zeros, such as {facts.values.filter(padded)[0]}")
     if int(str(lengths.min())) >= 11 and lengths.n_unique() <= 2 and facts.ratio > 0.5:
         if _DATE_NAME.search(facts.name):
             return None
-        return Inferred("identifier", f"numbers of {lengths.max()} digits, and {len(facts.distinct):,} of {facts.rows:,} differ")
+        return Inferred(
+            "identifier",
+            f"numbers of {int(str(lengths.max()))} digits, and {len(facts.distinct):,} of {facts.rows:,} differ",
+        )
     return None
 
 
@@ -168,10 +199,12 @@ def _as_numbered_date(facts: _Facts, plain: pl.Series) -> Inferred | None:
     """Seconds or milliseconds since 1970, or 20260105, in a column whose name says date."""
     if not _DATE_NAME.search(facts.name) or plain.null_count():
         return None
-    low, high = float(str(plain.min())), float(str(plain.max()))
-    if (3e8 < low and high < 4.2e9) or (3e11 < low and high < 4.2e12) or (19000101 <= low and high <= 21001231):
-        if all(parse_date(text) == parse_date(text) for text in facts.distinct[:200]):
-            return Inferred("date", f"its name says date and values such as {facts.distinct[0]} are moments")
+    numbers = plain.to_numpy()
+    low, high = float(numbers.min()), float(numbers.max())
+    seconds, milliseconds, days = (3e8, 4.2e9), (3e11, 4.2e12), (19000101, 21001231)
+    moments = any(least <= low and high <= most for least, most in (seconds, milliseconds, days))
+    if moments and all(parse_date(text) == parse_date(text) for text in facts.distinct[:200]):
+        return Inferred("date", f"its name says date and values such as {facts.distinct[0]} are moments")
     return None
 
 

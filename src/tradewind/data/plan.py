@@ -40,8 +40,8 @@ class Plan:
     @property
     def kept(self) -> tuple[str, ...]:
         """Columns that stay in raw: inputs, sensitive ones, the weight, the target."""
-        extra = [self.weight] if self.weight else []
-        return tuple(dict.fromkeys([*self.inputs, *self.sensitive, *extra, self.target]))
+        further = [name for name in (self.weight, self.target) if name]
+        return tuple(dict.fromkeys([*self.inputs, *self.sensitive, *further]))
 
     @property
     def needed(self) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ class RowsBuilder:
 
     def build(self) -> Rows:
         joined = {name: np.concatenate(self.parts.pop(name)) for name in list(self.parts)}
-        return Rows(**joined, files=tuple(self.files))  # type: ignore[arg-type]
+        return Rows(**joined, files=tuple(self.files))
 
 
 def mix(values: Hashes, seed: int) -> Hashes:
@@ -90,7 +90,8 @@ def hash_frame(frame: pl.DataFrame, names: Sequence[str], plan: Plan, dictionari
 
 def hash_column(name: str, series: pl.Series, plan: Plan, dictionaries: Mapping[str, Dictionary]) -> Hashes:
     if plan.reading(name) in ("category", "key"):
-        return dictionaries[name].hashes()[series.to_numpy()]
+        words: Hashes = dictionaries[name].hashes()[series.to_numpy()]
+        return words
     if plan.reading(name) == "number":
         numbers = series.to_numpy() + 0.0  # minus zero becomes zero
         bits = numbers.view(np.uint64)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from tradewind.errors import writing
 
@@ -23,13 +24,20 @@ class Spill:
         self.rows = 0
         self._held: list[pl.DataFrame] = []
         self._bytes = 0
+        self._total = 0
         self._paths: list[Path] = []
+
+    @property
+    def bytes_per_row(self) -> float:
+        return max(self._total / max(self.rows, 1), 1.0)
 
     def add(self, frame: pl.DataFrame) -> None:
         """Keeps a frame. Raises EnvironmentFailure when the disk is full."""
         self.rows += len(frame)
         self._held.append(frame)
-        self._bytes += int(frame.estimated_size())
+        size = int(frame.estimated_size())
+        self._bytes += size
+        self._total += size
         if self._bytes > self.limit:
             self._write()
 
@@ -45,7 +53,8 @@ class Spill:
     def frames(self) -> Iterator[pl.DataFrame]:
         """The frames in the order in which they came; as often as asked."""
         for path in self._paths:
-            yield pl.read_ipc(path, memory_map=False)
+            with pa.OSFile(str(path)) as file:  # read, not mapped: mapped pages would count as resident
+                yield pl.DataFrame(pa.ipc.open_file(file).read_all())
         yield from self._held
 
     def close(self) -> None:

@@ -62,7 +62,7 @@ def decide(
         if not (sides == side).any():
             raise DataError(
                 f"The {SPLITS[side]} split comes out empty: {int((sides != DROPPED).sum())} rows in all, "
-                f"split by {split.by}.", code="split_empty", where=_WHERE,
+                f"{len(np.unique(rows.copy)):,} of them differ, split by {split.by}.", code="split_empty", where=_WHERE,
                 hint="Give more rows, other shares, or another way to split.",
             )  # fmt: skip
     return keep_apart(rows, sides, ledger)
@@ -81,19 +81,20 @@ def _by_chance(
         return chosen
     if strata is None:
         strata = np.zeros(rows, dtype=np.int64)
-    order = np.lexsort((mix(units, seed), strata))
-    ordered_strata, ordered_units = strata[order], units[order]
-    starts = np.flatnonzero(np.r_[True, ordered_strata[1:] != ordered_strata[:-1]])
-    ends = np.r_[starts[1:], rows]
-    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        members = ordered_units[start:end]
-        firsts = np.flatnonzero(np.r_[True, members[1:] != members[:-1]])
-        if len(firsts) < 2:
+    mixed = mix(units, seed)
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        own = mixed[members]
+        wanted = min(max(round(share * len(members)), 1), len(members) - 1)
+        if wanted < 1:
             continue
-        bounds = np.r_[firsts[1:], end - start]  # rows taken when the first 1, 2, … units are
-        target = share * (end - start)
-        taken = int(np.argmin(np.abs(bounds[:-1] - target)))
-        chosen[order[start : start + int(bounds[taken])]] = True
+        border = np.partition(own, wanted - 1)[wanted - 1]
+        below, upto = own < border, own <= border
+        fewer, more = int(below.sum()), int(upto.sum())
+        take_more = fewer == 0 or (more < len(members) and more - wanted <= wanted - fewer)
+        if more == len(members) and fewer == 0:
+            continue  # one unit cannot be split
+        chosen[members[upto if take_more else below]] = True
     return chosen
 
 

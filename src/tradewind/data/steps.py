@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,7 +26,6 @@ from tradewind.data.sources import open_source
 from tradewind.data.spill import Spill
 from tradewind.data.splits import decide
 from tradewind.data.survey import Input, head, survey
-from tradewind.errors import DataError
 from tradewind.features.column import Values
 from tradewind.features.feature_set import FeatureSet
 from tradewind.features.target import fit_target
@@ -39,6 +37,7 @@ Progress = Callable[[str, float], None]
 FORMAT = 1
 _READER_SHARE = 16  # of the memory goes to one chunk as it is read
 _HELD_SHARE = 4  # of the memory may hold typed chunks before they go to disk
+_FIT_AT_LEAST = 256  # rows, however large they are
 
 
 def open_inputs(product: Product, *, base: Path) -> list[Input]:
@@ -67,10 +66,10 @@ class Surveyed:
     rows: Rows
 
 
-def make(product: Product, inputs: Sequence[Input], folder: Path, *, base: Path, progress: Progress) -> None:
+def make(product: Product, inputs: Sequence[Input], folder: Path, *, progress: Progress) -> None:
     """Fills `folder` with a dataset. Raises DataError for what is wrong with the data."""
     data = product.data
-    done = _read(product, inputs, folder / "spill", base=base, progress=progress)
+    done = _read(product, inputs, folder / "spill", progress=progress)
     plan, ledger, rows, spill = done.plan, done.ledger, done.rows, done.spill
     try:
         # 1. Copies and conflicts, then the split: a copy never stands on both sides.
@@ -82,7 +81,8 @@ def make(product: Product, inputs: Sequence[Input], folder: Path, *, base: Path,
         sides = _known_classes(rows, sides, done)
         # 2. Fit on the training split alone.
         progress("fit", 0.0)
-        chosen = _fitted_rows(rows, sides == TRAIN, data.fit_rows, seed=data.split.seed)
+        most = min(data.fit_rows, max(int(data.memory / _HELD_SHARE / spill.bytes_per_row), _FIT_AT_LEAST))
+        chosen = _fitted_rows(rows, sides == TRAIN, most, seed=data.split.seed)
         frame = sample(spill.frames(), chosen, plan.kept)
         values = {name: raw_values(name, frame[name], plan, done.cleaner.dictionaries) for name in plan.kept}
         plan = plan.without(_check(values, frame, done, product))
@@ -101,7 +101,9 @@ def make(product: Product, inputs: Sequence[Input], folder: Path, *, base: Path,
     write_json(folder / "columns.json", features.state())
     write_rejected(folder / "rejected.jsonl", ledger.all_rejected())
     profile = describe_columns(plan, frame, done.cleaner.dictionaries)
-    counts = {side: class_counts(rows, sides == number, done.cleaner, plan) for number, side in enumerate(SPLITS)}
+    counts: dict[str, dict[str, int]] | None = None
+    if plan.task == "classification":
+        counts = {side: class_counts(rows, sides == number, done.cleaner, plan) for number, side in enumerate(SPLITS)}
     write_json(
         folder / "profile.json",
         {
@@ -112,20 +114,18 @@ def make(product: Product, inputs: Sequence[Input], folder: Path, *, base: Path,
                 "rejected": len(rows) + len(ledger.rejected) - int((sides != DROPPED).sum()),
                 **{side: int((sides == number).sum()) for number, side in enumerate(SPLITS)},
             },
-            "classes": counts if plan.task == "classification" else None,
+            "classes": counts,
             "columns": profile,
             "described_rows": len(frame),
             "cleaning": ledger.as_json(),
-            "sources": [
-                {"split": SPLITS[item.side], **dict(item.source.provenance())} for item in inputs
-            ],
+            "sources": [{"split": SPLITS[item.side], **dict(item.source.provenance())} for item in inputs],
             "split": data.split.model_dump(mode="json"),
             "fingerprint": features.fingerprint,
         },
     )
 
 
-def _read(product: Product, inputs: Sequence[Input], place: Path, *, base: Path, progress: Progress) -> Surveyed:
+def _read(product: Product, inputs: Sequence[Input], place: Path, *, progress: Progress) -> Surveyed:
     """The first pass; once more when later rows show that a column is not of the kind its first rows promised."""
     data = product.data
     names = list(inputs[0].source.names)
@@ -134,10 +134,11 @@ def _read(product: Product, inputs: Sequence[Input], place: Path, *, base: Path,
     inferred = infer(first, given=data.columns, missing=data.source.missing, units=data.clean.units)
     for _ in range(len(names) + 1):
         plan = make_plan(product.task, data, names, inferred)
+        checks.keys_read(first, plan)
         ledger = Ledger()
         cleaner = Cleaner(plan, data.clean, ledger, missing=data.source.missing)
         spill = Spill(place, limit=data.memory // _HELD_SHARE)
-        rows = survey(inputs, cleaner, spill, ledger, base=base, progress=progress)
+        rows = survey(inputs, cleaner, spill, ledger, progress=progress)
         revised = _revise(plan, cleaner, ledger, rows=len(rows), seen=len(first))
         if not revised:
             break
@@ -158,7 +159,9 @@ def _revise(plan: Plan, cleaner: Cleaner, ledger: Ledger, *, rows: int, seen: in
             continue
         tally = ledger.tallies.get(("not_a_number", name))
         if plan.reading(name) == "number" and tally and tally.count > 0.1 * rows:
-            revised[name] = Inferred("category", f"{tally.count:,} of {rows:,} values are words, such as {tally.example}")
+            revised[name] = Inferred(
+                "category", f"{tally.count:,} of {rows:,} values are words, such as {tally.example}"
+            )
         elif found.kind == "category":
             words = cleaner.dictionaries[name].words
             if found.reason.startswith("only the codes") and len(words) > 2:
@@ -170,7 +173,8 @@ def _revise(plan: Plan, cleaner: Cleaner, ledger: Ledger, *, rows: int, seen: in
 
 def _check_target(plan: Plan, cleaner: Cleaner, ledger: Ledger, rows: Rows) -> None:
     if plan.task == "classification":
-        checks.target_of_task(plan, class_counts(rows, rows.origin == TRAIN, cleaner, plan), int((rows.origin == TRAIN).sum()))
+        main = rows.origin == TRAIN
+        checks.target_of_task(plan, class_counts(rows, main, cleaner, plan), int(main.sum()))
     else:
         tally = ledger.tallies.get(("not_a_number", plan.target))
         bad = tally.count if tally else 0

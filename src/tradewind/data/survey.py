@@ -5,7 +5,7 @@ Not here: what is decided from it (`splits.py`, `checks.py`, `dataset.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tradewind.data.ahead import ahead
 from tradewind.data.clean import Cleaner, Refusal
 from tradewind.data.ledger import Ledger, RejectedRow
-from tradewind.data.rows import SPLITS, TRAIN, Rows, RowsBuilder, hash_column, hash_frame
+from tradewind.data.rows import SPLITS, Rows, RowsBuilder, hash_column, hash_frame
 from tradewind.data.sources import Chunk, OpenSource
 from tradewind.data.spill import Spill
 from tradewind.errors import DataError
@@ -26,6 +27,7 @@ from tradewind.features.image import decode
 Progress = Callable[[str, float], None]
 
 HEAD_ROWS = 50_000
+_IMAGE_ROWS = 256  # pictures held at once
 _SHOWN = 200  # characters of a rejected row that are kept
 
 
@@ -53,7 +55,7 @@ def head(source: OpenSource) -> pl.DataFrame:
 
 
 def survey(
-    inputs: Sequence[Input], cleaner: Cleaner, spill: Spill, ledger: Ledger, *, base: Path, progress: Progress
+    inputs: Sequence[Input], cleaner: Cleaner, spill: Spill, ledger: Ledger, *, progress: Progress
 ) -> Rows:  # fmt: skip
     """Fills `spill` with the typed chunks of all inputs, in order, and returns what is known of each row."""
     builder = RowsBuilder()
@@ -61,9 +63,9 @@ def survey(
         _check_columns(item, cleaner)
         total = float(item.source.provenance().get("bytes") or 0)
         done = 0
-        for chunk in item.source.chunks():
-            if len(chunk.frame):
-                _chunk(item, chunk, cleaner, spill, ledger, builder, base)
+        for chunk in ahead(item.source.chunks()):
+            for piece in _pieces(chunk, cleaner):
+                _chunk(item, piece, cleaner, spill, ledger, builder)
             done += int(chunk.frame.estimated_size())
             progress("read", (part + min(done / total, 1.0) if total else part) / len(inputs))
         for reject in item.source.rejects:
@@ -72,6 +74,13 @@ def survey(
         raise DataError("No row has a target." if ledger.rejected else "The source has no rows.", code="empty",
                         where="data.source", hint=_why_empty(ledger))  # fmt: skip
     return builder.build()
+
+
+def _pieces(chunk: Chunk, cleaner: Cleaner) -> Iterator[Chunk]:
+    """The chunk, or parts of it where its pictures have to be held."""
+    size = _IMAGE_ROWS if "image" in map(cleaner.plan.reading, cleaner.plan.inputs) else max(len(chunk.frame), 1)
+    for at in range(0, len(chunk.frame), size):
+        yield Chunk(chunk.frame.slice(at, size), chunk.lines[at : at + size], chunk.file)
 
 
 def _check_columns(item: Input, cleaner: Cleaner) -> None:
@@ -86,7 +95,7 @@ def _check_columns(item: Input, cleaner: Cleaner) -> None:
 
 
 def _chunk(
-    item: Input, chunk: Chunk, cleaner: Cleaner, spill: Spill, ledger: Ledger, builder: RowsBuilder, base: Path
+    item: Input, chunk: Chunk, cleaner: Cleaner, spill: Spill, ledger: Ledger, builder: RowsBuilder
 ) -> None:  # fmt: skip
     plan = cleaner.plan
     frame = chunk.frame
@@ -97,7 +106,7 @@ def _chunk(
     refusals = [*_no_target(typed, cleaner), *refusals, *_no_time(moments, cleaner), *_no_weight(typed, cleaner)]
     for name in plan.inputs:
         if plan.reading(name) == "image":
-            typed, refused = _images(name, typed, base)
+            typed, refused = _images(name, typed, item.source)
             refusals += refused
     keep = np.ones(len(typed), dtype=np.bool_)
     for refusal in refusals:
@@ -111,7 +120,9 @@ def _chunk(
     if not keep.all():
         typed, lines = typed.filter(pl.Series(keep)), lines[keep]
         moments = None if moments is None else moments[keep]
-    inputs = hash_frame(typed, [*plan.inputs, *(n for n in plan.sensitive if n not in plan.inputs)], plan, cleaner.dictionaries)
+    inputs = hash_frame(
+        typed, [*plan.inputs, *(n for n in plan.sensitive if n not in plan.inputs)], plan, cleaner.dictionaries
+    )
     target = typed[plan.target].to_numpy()
     hashed = hash_column(plan.target, typed[plan.target], plan, cleaner.dictionaries)
     arrays: dict[str, NDArray[np.generic]] = {
@@ -124,8 +135,11 @@ def _chunk(
     if plan.group:
         codes = typed[plan.group]
         numbers = hash_column(plan.group, codes, plan, cleaner.dictionaries)
-        absent = codes.is_null().to_numpy() | (codes == 0).fill_null(True).to_numpy() if codes.dtype == pl.UInt32 else (
-            codes.is_null() | codes.is_nan() if codes.dtype == pl.Float64 else codes.is_null()).to_numpy()
+        absent = (
+            codes.is_null().to_numpy() | (codes == 0).fill_null(True).to_numpy()
+            if codes.dtype == pl.UInt32
+            else (codes.is_null() | codes.is_nan() if codes.dtype == pl.Float64 else codes.is_null()).to_numpy()
+        )
         arrays["group"] = np.where(absent, np.uint64(0), numbers)
     if moments is not None:
         arrays["time"] = moments
@@ -176,16 +190,15 @@ def _moments(typed: pl.DataFrame, cleaner: Cleaner) -> tuple[pl.DataFrame, NDArr
     return typed, np.array(seconds.fill_null(float("nan")).to_numpy(), dtype=np.float64)
 
 
-def _images(name: str, typed: pl.DataFrame, base: Path) -> tuple[pl.DataFrame, list[Refusal]]:
+def _images(name: str, typed: pl.DataFrame, source: OpenSource) -> tuple[pl.DataFrame, list[Refusal]]:
     """Reads the files, so that the dataset holds the bytes; refuses rows whose picture is missing or broken."""
     values = typed[name].to_list()
     with ThreadPoolExecutor(2) as pool:
-        loaded = list(pool.map(lambda value: _image(value, base), values))
-    wrong: Mapping[str, list[int]] = {}
-    wrong = {}
+        loaded = list(pool.map(lambda value: _image(value, source), values))
+    wrong: dict[str, list[int]] = {}
     for row, (_, fault) in enumerate(loaded):
         if fault:
-            wrong.setdefault(fault, []).append(row)  # type: ignore[attr-defined]
+            wrong.setdefault(fault, []).append(row)
     refusals = []
     for fault, places in wrong.items():
         mask = np.zeros(len(values), dtype=np.bool_)
@@ -195,11 +208,11 @@ def _images(name: str, typed: pl.DataFrame, base: Path) -> tuple[pl.DataFrame, l
     return typed.with_columns(series), refusals
 
 
-def _image(value: str | bytes | None, base: Path) -> tuple[bytes | None, str]:
+def _image(value: str | bytes | None, source: OpenSource) -> tuple[bytes | None, str]:
     if value is None:
         return None, "no image is named."
     try:
-        content = value if isinstance(value, bytes) else (base / value).read_bytes()
+        content = value if isinstance(value, bytes) else Path(source.locate(value)).read_bytes()
     except OSError as error:
         return None, f"the file cannot be read ({error.strerror})."
     try:

@@ -30,6 +30,8 @@ _LINEAR_ROWS_PIXELS = 8_000
 _TREE_ROWS = 200_000
 _TREES, _TREE_BUDGET = 300, 2_000
 _BAG_WORDS = 300
+_LINEAR_WEIGHTS = 2_000_000  # words × classes of the linear model: L-BFGS keeps twenty copies of them
+_FEWEST_WORDS = 2_000
 _TEXT_ONLY_CLASSES = 20
 _LEAVES = 31
 
@@ -86,7 +88,7 @@ def _one(
             fitted = time.perf_counter()
             on_test = predict(test)
             predicted = time.perf_counter()
-            on_validation = predict(validation)
+            on_validation = predict(validation) if validation.rows else on_test[:0]
     except Skipped as skipped:
         return Baseline(name, "", None, reason=str(skipped))
     return Baseline(name, how, {"validation": on_validation, "test": on_test}, fitted - start, predicted - fitted)
@@ -113,7 +115,7 @@ def _fit_linear(
     task: Task, kinds: int, train: EvaluationSplit, validation: EvaluationSplit, seed: int
 ) -> tuple[Predict, str]:
     chosen, sampled = _sample(train, _LINEAR_ROWS_PIXELS if train.images else _LINEAR_ROWS, seed)
-    encoder = _LinearEncoder(chosen)
+    encoder = _LinearEncoder(chosen, words=max(_FEWEST_WORDS, _LINEAR_WEIGHTS // max(kinds, 1)))
     features = encoder(chosen)
     what = " + ".join(encoder.parts)
     if task == "regression":
@@ -126,7 +128,7 @@ def _fit_linear(
     if len(seen) < 2:
         raise Skipped("the training split holds only one class")
     # Bags of TF-IDF weights have length 1, so they bear, and need, a weaker penalty than standardised columns.
-    strength = 10.0 if encoder.parts == ["TF-IDF"] else 1.0
+    strength = 10.0 if encoder.only_text else 1.0
     model = LogisticRegression(C=strength, max_iter=60 if train.images or kinds > _TEXT_ONLY_CLASSES else 200, tol=1e-3)
     model.fit(features, chosen.target, sample_weight=chosen.weight)
     return (
@@ -138,8 +140,9 @@ def _fit_linear(
 class _LinearEncoder:
     """Standardised numbers, one-hot categories, bags and small pixels side by side, CSR where anything is sparse."""
 
-    def __init__(self, train: EvaluationSplit) -> None:
+    def __init__(self, train: EvaluationSplit, *, words: int) -> None:
         self.parts: list[str] = []
+        self._words = {name: _frequent(bag, words) for name, bag in train.bags.items() if bag.shape[1] > words}
         self._mean: Floats | None = None
         if train.numbers is not None and train.numbers.shape[1]:
             numbers = np.nan_to_num(np.asarray(train.numbers, dtype=np.float64))
@@ -148,8 +151,9 @@ class _LinearEncoder:
             self.parts.append("numbers")
         if train.categories is not None and train.categories.shape[1]:
             self.parts.append("one-hot")
+        self.only_text = bool(train.bags) and not self.parts and not train.images
         if train.bags:
-            self.parts.append("TF-IDF")
+            self.parts.append(f"TF-IDF of the {words} most frequent words" if self._words else "TF-IDF")
         if train.images:
             self.parts.append(f"{PIXELS}×{PIXELS} pixels")
         if not self.parts:
@@ -164,7 +168,9 @@ class _LinearEncoder:
             dense.append(_small(split.images[name]))
         if split.categories is not None and split.categories.shape[1]:
             thin.append(one_hot(split.categories, split.cardinalities))
-        thin += [split.bags[name] for name in sorted(split.bags)]
+        for name in sorted(split.bags):
+            chosen = self._words.get(name)
+            thin.append(split.bags[name] if chosen is None else split.bags[name][:, chosen])
         if not thin:
             return np.concatenate(dense, axis=1)
         return sparse.hstack([*(sparse.csr_matrix(block) for block in dense), *thin], format="csr")
@@ -226,8 +232,6 @@ def _fit_trees(
     best = booster.best_iteration if booster.best_iteration > 0 else rounds
 
     def predict(split: EvaluationSplit) -> Floats:
-        if split.rows == 0:
-            return np.zeros(0 if task == "regression" else (0, kinds))
         found = np.asarray(booster.predict(encoder(split), num_iteration=best), dtype=np.float64)
         return np.stack([1 - found, found], axis=1) if task == "classification" and kinds == 2 else found
 
@@ -250,8 +254,7 @@ class _TreeEncoder:
         self.parts = ["numbers"] * bool(numbers) + ["categories"] * bool(width)
         self._words: dict[str, NDArray[np.int64]] = {}
         for name in sorted(train.bags):
-            frequency = np.asarray((train.bags[name] > 0).sum(axis=0)).ravel()
-            self._words[name] = np.sort(np.argsort(-frequency, kind="stable")[:_BAG_WORDS])
+            self._words[name] = _frequent(train.bags[name], _BAG_WORDS)
         if self._words:
             self.parts.append(f"the {_BAG_WORDS} most frequent words")
 
@@ -272,6 +275,12 @@ class _TreeEncoder:
 # ---------------------------------------------------------------- both
 
 
+def _frequent(bag: Any, most: int) -> NDArray[np.int64]:
+    """Columns of the words that the most rows hold, in their own order."""
+    rows = np.bincount(bag.indices, minlength=bag.shape[1])
+    return np.sort(np.argsort(-rows, kind="stable")[:most])
+
+
 def _sample(train: EvaluationSplit, most: int, seed: int) -> tuple[EvaluationSplit, str]:
     """At most `most` rows of the training split, drawn evenly, and words that say so."""
     if train.rows <= most:
@@ -281,7 +290,9 @@ def _sample(train: EvaluationSplit, most: int, seed: int) -> tuple[EvaluationSpl
 
 
 def take(split: EvaluationSplit, rows: NDArray[np.int64]) -> EvaluationSplit:
-    """The given rows of a split, everything aligned."""
+    """The given rows of a split, everything aligned; the split itself for all of them, so that nothing is copied."""
+    if len(rows) == split.rows:
+        return split
     return EvaluationSplit(
         name=split.name,
         rows=len(rows),

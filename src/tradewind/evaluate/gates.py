@@ -56,13 +56,13 @@ def parse(rule: str | bool) -> Rule | bool:
 def check(
     gates: Mapping[str, str | bool], figures: Mapping[str, Figure], lead: Figure | None, *, against: str = ""
 ) -> tuple[GateResult, ...]:
-    """Each gate's result in the product file's order. Never raises for a gate that says no.
+    """Each gate's result, sorted by name. Never raises for a gate that says no.
 
     `figures` are those of the test split. `lead` is how far the model is ahead of the best baseline, positive for
     better; `against` names that baseline. `beats_baseline: true` asks for a lead above 0, a comparison for that much.
     """
     known = {**figures, BEATS: lead} if lead is not None else dict(figures)
-    return tuple(_one(name, rule, known, against) for name, rule in gates.items())
+    return tuple(_one(name, rule, known, against) for name, rule in sorted(gates.items()))
 
 
 def _one(name: str, written: str | bool, figures: Mapping[str, Figure], against: str) -> GateResult:

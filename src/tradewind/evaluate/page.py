@@ -15,7 +15,8 @@ from typing import Any, Literal, TypeAlias
 from jinja2 import Environment, StrictUndefined, Template
 
 from tradewind.evaluate import pictures
-from tradewind.evaluate.metrics import SMALLER_IS_BETTER
+from tradewind.evaluate.metrics import BINARY, REGRESSION
+from tradewind.evaluate.slices import MISSING, OTHERS
 from tradewind.evaluate.strings import Strings
 
 Json: TypeAlias = Mapping[str, Any]
@@ -65,7 +66,7 @@ class _Page:
         self.primary: str = report["primary"]
         self.headline: Json = report["figures"]["test"][self.primary]
         self.failed = [gate for gate in report["gates"] if not gate["passed"]]
-        self.better = {name: name not in SMALLER_IS_BETTER for name in report["figures"]["test"]}
+        self.names = [name for name in (*BINARY, *REGRESSION) if name in report["figures"]["test"]]
 
     # ------------------------------------------------------------ numbers
 
@@ -97,11 +98,20 @@ class _Page:
     def micros(self, value: float | None) -> str:
         if value is None:
             return _DASH
+        if value < 0.1:
+            return "< 0.1 µs"
         return f"{value / 1000:.1f} ms" if value >= 1000 else f"{value:.1f} µs"
 
     def rule(self, gate: Json) -> str:
         """A gate's rule to read: `true` is a lead above 0."""
         return "> 0" if gate["rule"] == "true" else gate["rule"].replace(">=", "≥").replace("<=", "≤")
+
+    def label(self, value: str) -> str:
+        """A slice's label; the words that slices.py put into it in the page's language."""
+        if self.words.language == "en":
+            return value
+        value = {MISSING: f"（{self.words('missing')}）", OTHERS: f"（{self.words('others')}）"}.get(value, value)
+        return re.sub(r"^(-?[\d.e+-]+) to (-?[\d.e+-]+)$", rf"\1 {self.words('to')} \2", value)
 
     def name(self, predictor: str) -> str:
         return self.words(predictor)
@@ -152,7 +162,7 @@ class _Page:
     @property
     def skipped(self) -> list[tuple[str, str]]:
         notes = self.report["baseline_notes"]
-        return [(name, self.words.reason(note["skipped"])) for name, note in notes.items() if note["skipped"]]
+        return [(name, self.words.reason(note["skipped"])) for name, note in sorted(notes.items()) if note["skipped"]]
 
     @property
     def second(self) -> str:
@@ -184,6 +194,12 @@ class _Page:
     @property
     def shown_columns(self) -> list[Json]:
         return [one for one in self.report["data"]["columns"] if one["counts"]][:_HISTOGRAMS]
+
+    @property
+    def other_columns(self) -> list[Json]:
+        """Columns that no histogram shows: free text, pictures, dropped ones."""
+        shown = [one["name"] for one in self.shown_columns]
+        return [one for one in self.report["data"]["columns"] if one["name"] not in shown]
 
     # ------------------------------------------------------------ pictures
 
@@ -257,11 +273,11 @@ class _Page:
 
     @property
     def comparison(self) -> str:
-        """Dots with intervals: the primary figure of the model and each baseline."""
+        """Dots with intervals: the primary figure of the model and each baseline that learns."""
         rows = [
             {"name": self.name(one["name"]), **{end: one["figures"][self.primary][end] for end in _ENDS}}
             for one in self.predictors
-            if one["figures"][self.primary]["value"] is not None
+            if one["figures"][self.primary]["value"] is not None and one["name"] not in ("majority", "mean")
         ]
         rows = [row if row["low"] is not None else {**row, "low": row["value"], "high": row["value"]} for row in rows]
         if len(rows) < 2:

@@ -57,6 +57,11 @@ def _data(rows: Sequence[Json]) -> alt.InlineData:
     return alt.InlineData(values=[dict(row) for row in rows])
 
 
+def _large(low: float, high: float) -> dict[str, Any]:
+    """12k rather than 12,000 on an axis of large numbers."""
+    return {"format": "~s"} if max(abs(low), abs(high)) >= 10_000 else {}
+
+
 def _colour(labels: Sequence[str], *, legend: bool) -> alt.Color:
     shown = alt.Legend(columns=2, symbolType="stroke", symbolStrokeWidth=3) if legend else None
     return alt.Color("label:N", scale=alt.Scale(domain=list(labels), range=list(SERIES[: len(labels)])), legend=shown)
@@ -96,7 +101,7 @@ def scatter(line: Json, *, x: str, y: str) -> Picture:
     rows = [{"x": a, "y": b} for a, b in zip(line["x"], line["y"], strict=True)]
     low, high = min(line["x"]), max(line["x"])
     agree = _data([{"x": low, "y": low}, {"x": high, "y": high}])
-    axis = alt.Axis(tickCount=5, format="~s" if max(abs(low), abs(high)) >= 10_000 else "~g")
+    axis = alt.Axis(tickCount=5, **_large(low, high))
     dots = (
         alt.Chart(_data(rows))
         .mark_circle(size=16, opacity=0.55, color=SERIES[0])
@@ -131,7 +136,8 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], *, x: str
         x=alt.X("said:O", title=x, axis=axis, scale=alt.Scale(domain=order, paddingInner=0.03 if named else 0)),
         y=alt.Y("true:O", title=y, axis=axis, scale=alt.Scale(domain=order, paddingInner=0.03 if named else 0)),
     )
-    shade = alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.06, 0.75]), legend=None)
+    ends = [0.06, 0.75] if named else [0.3, 1]  # empty cells are drawn only where there is room for their 0
+    shade = alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=ends), legend=None)
     cells = base.mark_rect(color=SERIES[0]).encode(opacity=shade)
     side = 210 if len(classes) < 5 else 260
     layers: list[Any] = [cells]
@@ -148,7 +154,7 @@ def whiskers(rows: Sequence[Json], *, x: str) -> Picture:
     base = alt.Chart(_data(data)).encode(
         y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(domain=False, ticks=False)), color=own
     )
-    place = alt.X("value:Q", title=x, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5))
+    place = alt.X("value:Q", title=x, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=4))
     bars = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=x), x2="high:Q")
     dots = base.mark_circle(size=70, opacity=1).encode(x=place)
     return alt.layer(bars, dots).properties(width=WIDTH - 40, height=26 * len(rows) + 8)
@@ -161,8 +167,7 @@ def histogram(column: Json) -> Picture:
             {"from": column["edges"][at], "to": column["edges"][at + 1], "rows": count}
             for at, count in enumerate(column["counts"])
         ]
-        largest = max(abs(column["edges"][0]), abs(column["edges"][-1]))
-        axis = alt.Axis(tickCount=3, grid=False, format="~s" if largest >= 10_000 else "~g")
+        axis = alt.Axis(tickCount=4, grid=False, **_large(column["edges"][0], column["edges"][-1]))
         return (
             alt.Chart(_data(rows))
             .mark_bar(color=SERIES[0], binSpacing=1)

@@ -66,7 +66,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     for predictor in parts[0].scores:
         name = predictor if predictor == MODEL else _BASELINE + predictor
         columns[name] = _scores(np.concatenate([part.scores[predictor] for part in parts]))
-    for column in sorted({name for part in parts for name in part.slices}):
+    for column in dict.fromkeys(name for part in parts for name in part.slices):
         labels = [
             [str(label) for label in part.slices[column]] if column in part.slices else [None] * len(part.rows_n)
             for part in parts

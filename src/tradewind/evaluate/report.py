@@ -6,6 +6,7 @@ Not here: the figures themselves (`analysis.py`) or the page (`page.py`).
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -32,7 +33,7 @@ from tradewind.evaluate.predictions import (
 )  # fmt: skip
 from tradewind.evaluate.slices import labels_of
 from tradewind.evaluate.thresholds import positive_class
-from tradewind.files import write_json, write_text
+from tradewind.files import canonical_json, write_json, write_text
 
 FORMAT = 1
 JSON_FILE, PAGE_FILE, CALIBRATION_FILE = "report.json", "report.html", "calibration.json"
@@ -287,7 +288,8 @@ def write(report: Report, folder: Path, *, language: Literal["en", "zh"]) -> dic
 
     Raises EnvironmentFailure when the disk refuses.
     """
-    content = report.to_json()
+    # Through JSON once: the page is made from exactly what a reader of report.json sees.
+    content = json.loads(canonical_json(report.to_json()))
     paths = {
         "json": folder / JSON_FILE, "page": folder / PAGE_FILE, "predictions": folder / FILE,
         "calibration": folder / CALIBRATION_FILE,

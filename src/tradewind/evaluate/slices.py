@@ -96,19 +96,22 @@ def _key(value: object) -> str:
 
 
 def _bands(numbers: Floats) -> NDArray[Any]:
-    """Labels of quantile bands, such as '28 to 37'; a heavy value may leave fewer than four."""
-    inner = np.unique(np.quantile(numbers, np.arange(1, BANDS) / BANDS, method="nearest"))
-    inner = inner[inner > numbers.min()]
+    """Labels of quantile bands, such as '28 to 37', or '0' where a band is one value; a heavy value leaves fewer than four."""
+    inner = np.unique(np.quantile(numbers, np.arange(1, BANDS) / BANDS, method="higher"))
+    above = numbers[numbers > numbers.min()]
+    # A band starts above the smallest value, so that a column of mostly zeros still has the rest apart.
+    inner = np.unique(np.maximum(inner, above.min())) if len(above) else inner[:0]
     place = np.searchsorted(inner, numbers, side="right")
     names = []
     for at in range(len(inner) + 1):
         within = numbers[place == at]
-        names.append(f"{_short(within.min())} to {_short(within.max())}" if len(within) else "")
+        low, high = (_short(end) for end in (within.min(), within.max()))
+        names.append(low if low == high else f"{low} to {high}")
     return np.array(names, dtype=object)[place]
 
 
 def _short(number: float) -> str:
-    return f"{number:.6g}"
+    return f"{number:.10g}" if float(number).is_integer() else f"{number:.4g}"
 
 
 def slice_split(

@@ -116,6 +116,9 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "data": ("Data", "数据"),
     "columns": ("Columns", "各列"),
     "cleaning": ("Cleaning", "清洗"),
+    "other_columns": ("Columns without a picture", "无图的列"),
+    "identifier": ("identifier", "标识符"),
+    "column": ("Column", "列"),
     "repair": ("Repair", "处理"),
     "count": ("Count", "数量"),
     "nothing_cleaned": ("Nothing had to be repaired.", "无需处理。"),
@@ -124,6 +127,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "reason": ("Reason", "原因"),
     "place": ("Place", "位置"),
     "first_rejected": ("The first of them", "其中最先的几行"),
+    "others": ("others", "其他"),
     "missing": ("missing", "缺失"),
     "unlabelled": ("{n} rows of the {split} split have no known target and are left out.",
                    "{split}有 {n} 行目标未知，未计入。"),
@@ -200,6 +204,7 @@ _PATTERNS = [
 _PARTS = (
     (re.compile(r"\bnumbers\b"), "数值"), (re.compile(r"\bone-hot\b"), "独热编码"),
     (re.compile(r"\bcategories\b"), "类别"), (re.compile(r"\bpixels\b"), "像素"),
+    (re.compile(r"TF-IDF of the (\d+) most frequent words"), r"最常见的 \1 个词的 TF-IDF"),
     (re.compile(r"the (\d+) most frequent words"), r"最常见的 \1 个词"),
     (re.compile(r", fitted on (\d+) of (\d+) rows"), r"，拟合于 \2 行中的 \1 行"),
 )  # fmt: skip

@@ -89,7 +89,8 @@ def objective(rule: str, hits: Floats, claimed: Floats, positives: float, total:
 def decide(probabilities_NK: Floats, positive: int | None, threshold: float) -> Codes:
     """Predicted class codes [N]: by the threshold for two classes, the likeliest for more."""
     if positive is None:
-        return probabilities_NK.argmax(axis=1).astype(np.int64)
+        return np.asarray(probabilities_NK.argmax(axis=1), dtype=np.int64)
     claimed = probabilities_NK[:, positive] >= threshold
-    codes: Codes = np.where(claimed, positive, 1 - positive).astype(np.int64)
+    codes = np.full(len(claimed), 1 - positive, dtype=np.int64)
+    codes[claimed] = positive
     return codes

@@ -115,7 +115,7 @@ class DateColumn:
         known = moment == moment
         if known:
             z = (moment - self.center_s) / self.scale_s
-            numbers.append(min(max(z, -_FURTHEST_Z), _FURTHEST_Z))
+            numbers.append(min(max(z, -_FURTHEST_Z), _FURTHEST_Z) + 0.0)
             for part in self.cycles:
                 numbers.extend(_CIRCLES[part][_part(part, moment)])
         else:
@@ -125,7 +125,7 @@ class DateColumn:
         return _NO_TENSORS
 
     def _normalised(self, moments_B: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.minimum(np.maximum((moments_B - self.center_s) / self.scale_s, -_FURTHEST_Z), _FURTHEST_Z)
+        return np.minimum(np.maximum((moments_B - self.center_s) / self.scale_s, -_FURTHEST_Z), _FURTHEST_Z) + 0.0
 
 
 def _parts(moments_B: NDArray[np.float64]) -> dict[str, NDArray[np.int64]]:

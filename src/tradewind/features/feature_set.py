@@ -8,18 +8,20 @@ Legend: B rows, N numbers of all columns, C categories of all columns.
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
+from importlib import import_module
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tradewind import plugins
-from tradewind.errors import ArtifactError, DataError, nearest
+from tradewind.errors import ArtifactError, DataError, EnvironmentFailure, nearest
 from tradewind.features.category import CategoryColumn
 from tradewind.features.column import Block, Column, ColumnSpec, Layout, Values, stack
 from tradewind.features.date import DateColumn, parse_date
@@ -28,6 +30,8 @@ from tradewind.features.target import Target, target_from_state
 from tradewind.files import digest_bytes, digest_json
 
 _KINDS: dict[str, Any] = {column.kind: column for column in (NumberColumn, CategoryColumn, DateColumn)}
+# Loaded when a product has such a column: a table of numbers is served without tokenizers and Pillow.
+_DECODING = {"text": ("tradewind.features.text", "TextColumn"), "image": ("tradewind.features.image", "ImageColumn")}
 _FORMAT = 1
 _HASH_DIGITS = 8
 # From so many rows on, encoding column by column is faster than row by row.
@@ -53,7 +57,8 @@ class FeatureSet:
     def fit(cls, specs: Sequence[ColumnSpec], values: Mapping[str, Values], target: Target, *, seed: int) -> Self:
         """Fits each spec on the training values of its column, shape [B] each.
 
-        Raises DataError when there is no column, two of one name, or no values for one; InputError for an unknown kind.
+        Raises DataError when there is no column, two of one name, or no values for one; InputError for an unknown kind;
+        EnvironmentFailure for a kind whose decoder is not installed.
         """
         names = [spec.name for spec in specs]
         if not names:
@@ -201,7 +206,19 @@ def input_name(name: str) -> str:
 
 def _kind(kind: str) -> Any:
     """The column class of a kind: built in, or an entry point of the group `tradewind.columns`."""
-    return _KINDS.get(kind) or plugins.load("columns", kind)
+    if kind in _KINDS:
+        return _KINDS[kind]
+    if kind not in _DECODING:
+        return plugins.load("columns", kind)
+    module, name = _DECODING[kind]
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise EnvironmentFailure(
+            f"A column of kind {kind} needs the package {error.name}, which is not installed.",
+            code="package_missing",
+            hint="Install it with: pip install 'tradewind[serve]'.",
+        ) from error
 
 
 def _of(values: Mapping[str, Values], name: str) -> Values:
@@ -239,6 +256,8 @@ _NAMES = {list: "a list", tuple: "a list", dict: "an object", str: "text", bool:
 _NAMES |= {int: "a number", float: "a number"}
 # What people send for a missing value, beside null.
 _MISSING_WORDS = frozenset(["", "-", "?", "na", "n/a", "nan", "null", "none", "missing", "unknown", "无", "空", "未知"])
+# What `features/image.py` takes for the file itself; any other text it would open as a path.
+_IMAGE_STARTS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "Qk", "SUkqAA", "TU0AKg", "UklGR")
 _SHOWN_CHARACTERS = 40
 _EXAMPLES = 10
 
@@ -251,11 +270,25 @@ def _fault(kind: str, value: object) -> str | None:
     types, expected = accepted
     if not isinstance(value, types) or (isinstance(value, bool) and kind == "date"):
         return f"The value is {_named(value)}, but {expected} was expected."
+    if kind == "image" and isinstance(value, str) and not _holds_image(value):
+        return "The text is no image. Send the bytes of a PNG or JPEG file in base64, or a data: URL."
     if isinstance(value, str) and kind in ("number", "date"):
         parsed = parse_number(value) if kind == "number" else parse_date(value)
         if parsed != parsed and value.strip().lower() not in _MISSING_WORDS:
             return f"{value[:_SHOWN_CHARACTERS]!r} was found, but {expected} was expected."
     return None
+
+
+def _holds_image(text: str) -> bool:
+    """Whether the text is the picture itself: a caller must never make a service open one of its own files."""
+    if text.startswith("data:"):
+        return True
+    if not text.startswith(_IMAGE_STARTS) or "." in text:
+        return False
+    try:
+        return bool(b64decode("".join(text.split()), validate=True))
+    except ValueError:
+        return False
 
 
 def _named(value: object) -> str:

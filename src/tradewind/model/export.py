@@ -29,11 +29,13 @@ from tradewind.features.column import Layout
 from tradewind.features.feature_set import FeatureSet, input_name
 from tradewind.features.target import NumberTarget
 from tradewind.files import write_bytes
-from tradewind.model.trunk import TradewindModel
 from tradewind.model.heads import log_probabilities, values
+from tradewind.model.trunk import TradewindModel
 
 TOLERANCE = 1e-4
 _OPSET = 20
+# The exporter's optimizer would take a division by 1 away, and the temperature with it.
+_TRACED_TEMPERATURE = 2.0
 _NOISY_LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch._dynamo")
 
 
@@ -103,6 +105,8 @@ def export(
     served.eval()
     example = tuple(torch.from_numpy(_exemplary(np.array(golden[name]))) for name in names)
     output = "probabilities" if served.mean is None else "values"
+    if served.mean is None:
+        served.temperature.fill_(_TRACED_TEMPERATURE)
     with _quiet():
         program = torch.onnx.export(
             served,
@@ -117,6 +121,9 @@ def export(
         )
         assert program is not None
         proto = program.model_proto
+        if served.mean is None:
+            _reset_temperature(proto)
+            served.temperature.fill_(1.0)
         onnx.checker.check_model(proto, full_check=True)
         data: bytes = proto.SerializeToString(deterministic=True)
     difference = parity(served, data, names, golden)
@@ -162,6 +169,11 @@ def parity(served: Served, graph: bytes, names: tuple[str, ...], golden: Mapping
     return largest
 
 
+def _reset_temperature(proto: Any) -> None:
+    (temperature,) = [tensor for tensor in proto.graph.initializer if tensor.name == "temperature"]
+    temperature.CopyFrom(onnx.numpy_helper.from_array(np.array(1.0, dtype=np.float32), "temperature"))
+
+
 def _served(model: TradewindModel, features: FeatureSet) -> tuple[Served, tuple[str, ...]]:
     names = input_names(features.layout)
     target = features.target if isinstance(features.target, NumberTarget) else None
@@ -189,8 +201,6 @@ def _exemplary(array: NDArray[Any]) -> NDArray[Any]:
     """At least 2 rows, and at least 2 places on a ragged axis: torch.export takes a 0 or 1 for a constant."""
     if len(array) < 2:
         array = np.repeat(array, 2, axis=0)
-    if array.ndim == 2 and array.shape[1] == 1 and array.dtype == np.int64:
-        return array
     return array
 
 

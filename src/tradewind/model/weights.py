@@ -79,8 +79,16 @@ def save_model(model: nn.Module, path: Path, *, metadata: Mapping[str, str] | No
     save_tensors(path, model.state_dict(), metadata=metadata)
 
 
-def load_model(model: nn.Module, path: Path) -> dict[str, str]:
-    """Loads a file that `save_model` wrote and returns its metadata. Raises ArtifactError when it does not fit."""
+def load_model(model: nn.Module, path: Path, *, fingerprint: str | None = None) -> dict[str, str]:
+    """Loads a file that `save_model` wrote and returns its metadata.
+
+    Raises ArtifactError when it does not fit, or was made for other columns than those of `fingerprint`.
+    """
     tensors, metadata = load_tensors(path)
+    if fingerprint is not None and metadata.get("fingerprint") != fingerprint:
+        raise ArtifactError(
+            "The weights were made for other columns than these.", code="fingerprint", where=str(path),
+            hint="Use the dataset that the run names as its parent.",
+        )  # fmt: skip
     load_into(model, tensors, where=str(path))
     return metadata

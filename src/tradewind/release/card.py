@@ -72,7 +72,7 @@ def render(facts: Facts) -> str:
         "",
         "## Training",
         "",
-        f"{training['model']}, {training['parameters']:,} parameters, {training['seconds']:.0f} s of training, "
+        f"{training['model']}, {training['parameters']['total']:,} parameters, {training['seconds']:.0f} s of training, "
         f"best epoch {training['best_epoch']:g}.",
         "",
         "## Figures on the test split",

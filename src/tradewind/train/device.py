@@ -19,6 +19,8 @@ from tradewind.errors import EnvironmentFailure
 
 Precision = Literal["float32", "bfloat16"]
 
+_ALIGNMENT = 64  # bytes, as torch allocates on the CPU
+
 
 def choose_device(wanted: Literal["auto", "cpu", "cuda"]) -> torch.device:
     """Raises EnvironmentFailure when a GPU is asked for and there is none."""
@@ -46,11 +48,16 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
 
 
 def to_tensor(array: NDArray[Any], device: torch.device) -> Tensor:
-    """Without a copy on the CPU, where the array may be written to; a memory map is copied."""
+    """Without a copy on the CPU, unless the array is read-only or not aligned as torch aligns its own.
+
+    Matrix products may round differently by the alignment of their operands, and NumPy's varies from run to run.
+    """
     if not array.flags.writeable:
         array = array.copy()
     tensor = torch.from_numpy(array)
-    return tensor if device.type == "cpu" else tensor.to(device, non_blocking=True)
+    if device.type != "cpu":
+        return tensor.to(device, non_blocking=True)
+    return tensor if tensor.data_ptr() % _ALIGNMENT == 0 else tensor.clone()
 
 
 @contextmanager
@@ -60,20 +67,21 @@ def reproducible(*, seed: int, threads: int | None, device: torch.device) -> Ite
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic  # a module whose one attribute its types leave out
+    fill = memory.fill_uninitialized_memory
     old_threads = torch.get_num_threads()
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         try:
             torch.use_deterministic_algorithms(True, warn_only=True)
-            torch.utils.deterministic.fill_uninitialized_memory = False  # it costs time, and nothing reads such memory
+            memory.fill_uninitialized_memory = False  # it costs time, and nothing reads such memory
             if threads is not None:
                 torch.set_num_threads(threads)
             torch.manual_seed(seed)
             yield
         finally:
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-            torch.utils.deterministic.fill_uninitialized_memory = fill
+            memory.fill_uninitialized_memory = fill
             torch.set_num_threads(old_threads)
 
 

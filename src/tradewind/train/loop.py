@@ -171,6 +171,8 @@ class _Run:
         try:
             while self.at.epoch < self.epochs and self.at.stopped is None:
                 self._epoch()
+            if self.saved_step > self.first_step:  # what follows may be killed too, and training was long
+                self._save()
         finally:
             self.log.close()
         if self.best:

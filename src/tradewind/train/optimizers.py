@@ -23,12 +23,12 @@ class Optimizers:
     def __init__(self, parts: list[Optimizer]) -> None:
         self.parts = parts
         self.parameters: list[Tensor] = [p for part in parts for group in part.param_groups for p in group["params"]]
-        self._groups = [group for part in parts for group in part.param_groups]
 
     def set_rate(self, rate: float) -> None:
         """Each group's rate is `rate` times its `lr_scale`."""
-        for group in self._groups:
-            group["lr"] = rate * group["lr_scale"]
+        for part in self.parts:
+            for group in part.param_groups:  # never kept aside: loading a state puts new groups in their place
+                group["lr"] = rate * group["lr_scale"]
 
     def step(self) -> None:
         for part in self.parts:
@@ -54,7 +54,9 @@ class Optimizers:
             for name, tensor in tensors.items():
                 owner, index, key = name.split(".", 2)
                 if int(owner) == number:
-                    state.setdefault(int(index), {})[key] = tensor
+                    # A clone is aligned as torch's own tensors are; a tensor of a file need not be, and kernels that
+                    # split their work by alignment then round differently.
+                    state.setdefault(int(index), {})[key] = tensor.clone()
             part.load_state_dict({"state": state, "param_groups": part.state_dict()["param_groups"]})
 
 

@@ -14,6 +14,7 @@ ScheduleName: TypeAlias = Literal["constant", "step", "exponential", "cosine", "
 _STEP_AT = (0.5, 0.75)  # He et al., Deep Residual Learning, 2015: a tenth at half and at three quarters of the way
 _STEP_BY = 0.1
 _EXPONENTIAL_END = 0.01
+_COSINE_END = 0.01  # a last step of no size is a wasted one
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Schedule:
             case "exponential":
                 return float(_EXPONENTIAL_END**done)
             case "cosine":  # Loshchilov and Hutter, SGDR, 2017, without restarts
-                return 0.5 * (1 + math.cos(math.pi * done))
+                return _COSINE_END + (1 - _COSINE_END) * 0.5 * (1 + math.cos(math.pi * done))
             case "plateau":
                 return self.plateau_factor
 

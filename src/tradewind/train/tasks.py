@@ -18,23 +18,36 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tradewind.errors import ModelError, nearest
-from tradewind.model.trunk import TradewindModel
 from tradewind.model.heads import log_probabilities, values
+from tradewind.model.trunk import TradewindModel
 from tradewind.train.device import to_tensor
 from tradewind.train.objectives import Loss, Objective
+
+
+class MixupLike(Protocol):
+    """Blend each row with row `partner` [B] of its batch: share of the row, 1 - share of the partner."""
+
+    @property
+    def share(self) -> float: ...
+
+    @property
+    def partner(self) -> NDArray[np.int64]: ...
 
 
 class BatchLike(Protocol):
     """Encoded rows: `target` int64 [B] (-1 missing) or float32 [B] (NaN missing), `weight` float32 [B] or None."""
 
     @property
-    def inputs(self) -> Mapping[str, NDArray[Any]]: ...
+    def inputs(self) -> Mapping[str, Any]: ...
 
     @property
     def target(self) -> NDArray[Any]: ...
 
     @property
     def weight(self) -> NDArray[Any] | None: ...
+
+    @property
+    def mixup(self) -> MixupLike | None: ...
 
 
 class BatchSource(Protocol):
@@ -77,42 +90,53 @@ def lower_is_better(figure: str) -> bool:
 
 @dataclass
 class SupervisedTask:
-    """Classification or regression over any assembled model. `unit` is the mean and scale of a normalised target.
-
-    `mixup` is the alpha of Beta(alpha, alpha), 0 for none.
-    """
+    """Classification or regression over any assembled model. `unit` is the mean and scale of a normalised target."""
 
     model: TradewindModel
     objective: Objective
     device: torch.device
     validation: BatchSource | None
     monitor: str
-    mixup: float = 0.0
     unit: tuple[float, float] | None = None
 
     def step(self, batch: BatchLike) -> Loss:
         inputs, target_B, weight_B = self._tensors(batch)
-        if self.mixup > 0:
-            return self._mixed(inputs, target_B, weight_B)
-        return self.objective(self.model(inputs), target_B, weight_B)
+        if batch.mixup is not None:
+            partner_B = to_tensor(batch.mixup.partner, self.device)
+            return self._mixed(inputs, target_B, weight_B, partner_B, batch.mixup.share)
+        encoded_BMD, wide_BK = self.model.encode(inputs)
+        return self._loss(encoded_BMD, wide_BK, target_B, weight_B)
 
-    def _mixed(self, inputs: dict[str, Tensor], target_B: Tensor, weight_B: Tensor | None) -> Loss:
-        """Zhang et al., mixup, 2018, as the mean of two losses. One share a batch.
+    def _loss(self, encoded_BMD: Tensor, wide_BK: Tensor | None, target_B: Tensor, weight_B: Tensor | None) -> Loss:
+        """Of the sum of deep and wide logits, and of each alone where there are both: neither may lean on the other.
+
+        The deep part of a jointly trained sum learns what the wide one leaves over; measured on banking77, the two
+        further losses raise the accuracy of the sum from 0.9185 to 0.927 (`LAB.md`).
+        """
+        if wide_BK is None:
+            return self.objective(self.model.decide(encoded_BMD, None), target_B, weight_B)
+        deep_BMK, wide_B1K = self.model.decide(encoded_BMD, None), wide_BK.unsqueeze(1)
+        parts = [self.objective(part, target_B, weight_B) for part in (deep_BMK + wide_B1K, deep_BMK, wide_B1K)]
+        return Loss(parts[0].total + parts[1].total + parts[2].total, parts[0].weight)
+
+    def _mixed(
+        self, inputs: dict[str, Tensor], target_B: Tensor, weight_B: Tensor | None, partner_B: Tensor, share: float
+    ) -> Loss:
+        """Zhang et al., mixup, 2018, as the mean of two losses.
 
         Numbers and pixels are mixed as they are, and a category is taken from either row. Words cannot be mixed, so
         with text it is the encoded vectors (Guo et al. 2019; Verma et al., Manifold Mixup, 2019).
         """
-        share = float(torch.distributions.Beta(self.mixup, self.mixup).sample())
-        order_B = torch.randperm(len(target_B), device=self.device)
         if any(name.startswith(("tokens", "ngrams")) for name in inputs):
             encoded_BMD, wide_BK = self.model.encode(inputs)
-            encoded_BMD = torch.lerp(encoded_BMD[order_B], encoded_BMD, share)
-            wide_BK = None if wide_BK is None else torch.lerp(wide_BK[order_B], wide_BK, share)
-            logits_BMK = self.model.decide(encoded_BMD, wide_BK)
+            encoded_BMD = torch.lerp(encoded_BMD[partner_B], encoded_BMD, share)
+            wide_BK = None if wide_BK is None else torch.lerp(wide_BK[partner_B], wide_BK, share)
         else:
-            logits_BMK = self.model({name: _mix(tensor, order_B, share) for name, tensor in inputs.items()})
-        own = self.objective(logits_BMK, target_B, weight_B)
-        other = self.objective(logits_BMK, target_B[order_B], None if weight_B is None else weight_B[order_B])
+            mixed = {name: _mix(tensor, partner_B, share) for name, tensor in inputs.items()}
+            encoded_BMD, wide_BK = self.model.encode(mixed)
+        own = self._loss(encoded_BMD, wide_BK, target_B, weight_B)
+        other_weight_B = None if weight_B is None else weight_B[partner_B]
+        other = self._loss(encoded_BMD, wide_BK, target_B[partner_B], other_weight_B)
         return Loss(share * own.total + (1 - share) * other.total, share * own.weight + (1 - share) * other.weight)
 
     @torch.no_grad()
@@ -143,12 +167,12 @@ class SupervisedTask:
         return inputs, to_tensor(batch.target, self.device), weight_B
 
 
-def _mix(tensor: Tensor, order_B: Tensor, share: float) -> Tensor:
+def _mix(tensor: Tensor, partner_B: Tensor, share: float) -> Tensor:
     if tensor.dtype == torch.int64:
         keep = torch.rand(tensor.shape, device=tensor.device) < share
-        return torch.where(keep, tensor, tensor[order_B])
+        return torch.where(keep, tensor, tensor[partner_B])
     tensor = tensor.float()
-    return torch.lerp(tensor[order_B], tensor, share)
+    return torch.lerp(tensor[partner_B], tensor, share)
 
 
 def choose_monitor(wanted: str, *, classes: int | None) -> str:

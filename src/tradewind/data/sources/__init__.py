@@ -5,7 +5,6 @@ Not here: the formats themselves (one file each, found as entry points of `trade
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -60,6 +59,8 @@ class OpenSource:
             if len(rejects) > _MANY_REJECTS and len(rejects) > self.rows:
                 raise self._rejected(rejects, "More rows were rejected than read")
             yield chunk
+        if len(rejects) > self.rows > 0:
+            raise self._rejected(rejects, "More rows were rejected than read")
         if self.rows == 0:
             if rejects:
                 raise self._rejected(rejects, "Every row was rejected")
@@ -148,8 +149,5 @@ def _has_images(found: Found) -> bool:
 
 
 def _reader(name: str, request: Request) -> Reader:
-    if name in plugins.names("sources"):
-        opener = cast(Callable[[Request], Reader], plugins.load("sources", name))
-    else:  # a checkout that was not installed again since the entry points were written
-        opener = getattr(importlib.import_module(f"{__name__}.{name}"), f"{name.capitalize()}Reader")
+    opener = cast(Callable[[Request], Reader], plugins.load("sources", name))
     return opener(request)

@@ -28,6 +28,7 @@ from tradewind.data.sources.detect import (
     looks_like_data,
     rows_of,
     suffix_of,
+    telling,
 )
 from tradewind.data.sources.digests import digest_of
 from tradewind.data.sources.location import File, head_of
@@ -35,7 +36,9 @@ from tradewind.data.sources.records import Dialect
 from tradewind.data.sources.text import text_blocks
 from tradewind.errors import DataError
 
-_LARGEST_BLOCK, _SMALLEST_BLOCK = 8 << 20, 64 << 10
+# Larger blocks are slower: they leave the cache, and their memory goes back to the system after each.
+_LARGEST_BLOCK, _SMALLEST_BLOCK = 1 << 20, 64 << 10
+_ARROW_BLOCK = 2 << 20
 # Of the bytes that may be held: blocks in flight, each as text, as Arrow and as Polars, and what is built upon them.
 _SHARE = 48
 _WORKERS = max(1, min(4, len(os.sched_getaffinity(0)))) if hasattr(os, "sched_getaffinity") else 2
@@ -122,11 +125,11 @@ def _look(file: File, request: Request) -> _Table:
             "The file is empty.", code="empty", where=file.name, hint="Give a file with a header row and rows."
         )
     whole = len(sample) < SAMPLE_BYTES
-    encoding = encoding_of(sample, request.source.encoding, whole=whole, where=file.name)
+    encoding = encoding_of(telling(file, sample), request.source.encoding, whole=whole, where=file.name)
     text = _sample_text(file, encoding, whole=whole)
     dialect = dialect_of(text, request.source.delimiter, suffix=suffix_of(file), where=file.name)
     rows = rows_of(text, dialect)
-    names, skip_header = _header(rows, request.source.header, file.name)
+    names, skip_header = _header(rows, request.source.header, file.name, whole=whole)
     _check_width(names, rows[skip_header:], file.name, given=request.source.header is not None)
     return _Table(file, encoding, dialect, names, skip_header)
 
@@ -137,7 +140,7 @@ def _sample_text(file: File, encoding: str, *, whole: bool) -> str:
     return text if whole else text[: text.rfind("\n") + 1] or text
 
 
-def _header(rows: list[list[str]], given: list[str] | None, where: str) -> tuple[tuple[str, ...], bool]:
+def _header(rows: list[list[str]], given: list[str] | None, where: str, *, whole: bool) -> tuple[tuple[str, ...], bool]:
     """Names, and whether they stand in the file. A given header that the file repeats in its first row is skipped."""
     first = [cell.strip() for cell in rows[0]] if rows else []
     if given is not None:
@@ -156,7 +159,7 @@ def _header(rows: list[list[str]], given: list[str] | None, where: str) -> tuple
             hint=f"Name its {len(first)} columns: source: {{path: …, header: [name, …]}}.",
         )  # fmt: skip
     check_names(first, where=f"{where}:1")
-    if len(rows) < 2:
+    if whole and len(rows) < 2:
         raise DataError(
             f"It has a header row ({listed(first)}) and no rows.", code="no_rows", where=where,
             hint="Give a file with rows; if this line is data, name the columns with header: [...].",
@@ -245,30 +248,14 @@ def _too_long(rest: bytes, line: int, table: _Table) -> DataError:
 
 
 def _parse(block: bytes, line: int, table: _Table, names: tuple[str, ...]) -> _Parsed:
-    bad: list[tuple[int, str, str]] = []
-
-    def reject(row: arrow_csv.InvalidRow) -> Literal["skip"]:
-        reason = f"{row.actual_columns} fields, but {row.expected_columns} were expected"
-        bad.append((cast(int, row.number), reason, row.text))
-        return "skip"
-
     where = table.file.name
     try:
-        found = arrow_csv.read_csv(
-            pa.BufferReader(block),
-            read_options=arrow_csv.ReadOptions(
-                column_names=list(table.names), use_threads=False, block_size=len(block) + 1
-            ),
-            parse_options=arrow_csv.ParseOptions(
-                delimiter=table.dialect.delimiter, quote_char=table.dialect.quote,
-                double_quote=not table.dialect.escape, escape_char=table.dialect.escape or False,
-                newlines_in_values=True, ignore_empty_lines=True, invalid_row_handler=reject,
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types={name: pa.string() for name in names}, include_columns=list(names),
-                null_values=[], strings_can_be_null=False,
-            ),
-        )  # fmt: skip
+        try:
+            found, bad = _fields(block, table, names, _ARROW_BLOCK)
+        except pa.ArrowInvalid as error:
+            if "straddling" not in str(error):
+                raise
+            found, bad = _fields(block, table, names, len(block) + 1)  # one record is larger than Arrow's block
     except pa.ArrowInvalid as error:
         raise _undecodable(block, line, where, table.encoding) or DataError(
             f"It cannot be parsed: {str(error).partition(chr(10))[0][:200]}", code="unreadable", where=f"{where}:{line}"
@@ -279,7 +266,9 @@ def _parse(block: bytes, line: int, table: _Table, names: tuple[str, ...]) -> _P
             where=f"{where}:{line + block.count(bytes([10]), 0, null)}",
             hint="The file is damaged or in another encoding (try encoding: utf-16).",
         )  # fmt: skip
-    frame = cast(pl.DataFrame, pl.from_arrow(found))
+    # Polars holds strings as views; Arrow makes them faster than Polars would.
+    views = pa.table([column.cast(pa.string_view()) for column in found.columns], names=list(names))
+    frame = cast(pl.DataFrame, pl.from_arrow(views))
     rows = frame.height + len(bad)
     if block.count(b"\n") + (not block.endswith(b"\n")) == rows:
         lines = np.arange(line, line + rows, dtype=np.int64)
@@ -293,6 +282,34 @@ def _parse(block: bytes, line: int, table: _Table, names: tuple[str, ...]) -> _P
     ]
     kept = np.delete(lines, [number - 1 for number, _, _ in bad]) if bad else lines
     return _Parsed(Chunk(frame, kept, where), rejects)
+
+
+def _fields(
+    block: bytes, table: _Table, names: tuple[str, ...], size: int
+) -> tuple[pa.Table, list[tuple[int, str, str]]]:
+    """The chosen columns, and each bad record with its 1-based number, why it is bad, and its text."""
+    bad: list[tuple[int, str, str]] = []
+
+    def reject(row: arrow_csv.InvalidRow) -> Literal["skip"]:
+        noun = "field" if row.actual_columns == 1 else "fields"
+        reason = f"{row.actual_columns} {noun}, but {row.expected_columns} were expected"
+        bad.append((cast(int, row.number), reason, row.text))
+        return "skip"
+
+    found = arrow_csv.read_csv(
+        pa.BufferReader(block),
+        read_options=arrow_csv.ReadOptions(column_names=list(table.names), use_threads=False, block_size=size),
+        parse_options=arrow_csv.ParseOptions(
+            delimiter=table.dialect.delimiter, quote_char=table.dialect.quote,
+            double_quote=not table.dialect.escape, escape_char=table.dialect.escape or False,
+            newlines_in_values=True, ignore_empty_lines=True, invalid_row_handler=reject,
+        ),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types={name: pa.string() for name in names}, include_columns=list(names),
+            null_values=[], strings_can_be_null=False,
+        ),
+    )  # fmt: skip
+    return found, bad
 
 
 def _undecodable(block: bytes, line: int, where: str, encoding: str) -> DataError | None:

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import PurePosixPath
 
-from tradewind.data.sources.location import File, head_of, table_suffix
+from tradewind.data.sources.location import GZIP, File, head_of, reading, table_suffix
 from tradewind.data.sources.records import Dialect
 from tradewind.errors import DataError
 
 SAMPLE_BYTES = 1 << 20
 _SAMPLE_ROWS = 200
+_PROBES, _PROBE_BYTES = 64, 64 << 10
 _FORMATS = {
     ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
     ".parquet": "parquet", ".pq": "parquet", ".xlsx": "excel", ".xls": "excel", ".xlsb": "excel", ".ods": "excel",
@@ -114,6 +116,21 @@ def encoding_of(sample: bytes, said: str, *, whole: bool, where: str) -> str:
     return str(best.encoding)
 
 
+def telling(file: File, sample: bytes) -> bytes:
+    """A part of `file` from which its encoding shows: `sample`, or lines further down where that is all ASCII."""
+    if not sample.isascii() or len(sample) < SAMPLE_BYTES:
+        return sample
+    with reading(file.name), file.path.open("rb") as stream:
+        if stream.read(2) == GZIP:
+            return sample
+        for probe in range(1, _PROBES):
+            stream.seek(file.bytes * probe // _PROBES)
+            part = stream.read(_PROBE_BYTES).partition(b"\n")[2]
+            if not part.isascii():
+                return part
+    return sample
+
+
 def _by_mark(sample: bytes) -> str:
     for mark, name in _MARKS:
         if sample.startswith(mark):
@@ -198,14 +215,16 @@ def dialect_of(text: str, said: str, *, suffix: str, where: str) -> Dialect:
     best = max(options, key=lambda option: (_score(text, option), option.quote == '"'))
     if said == "auto" and _score(text, best) <= 0:
         best = Dialect(" ") if _spaced(text) else Dialect(candidates[0])
-    backslashed = best.quote and f"\\{best.quote}" in text and best.quote * 2 not in text
+    # A backslash before a closing quote is text (a Windows folder); before one inside a field it escapes.
+    inside = re.search(rf"\\{best.quote}[^{re.escape(best.delimiter)}\r\n]", text)
+    backslashed = inside is not None and best.quote * 2 not in text
     return Dialect(best.delimiter, best.quote, "\\" if backslashed else "")
 
 
 def rows_of(text: str, dialect: Dialect) -> list[list[str]]:
     """The first rows of a sample, blank ones left out."""
     reader = csv.reader(
-        text.splitlines(keepends=True), delimiter=dialect.delimiter, quotechar=dialect.quote,
+        io.StringIO(text, newline=""), delimiter=dialect.delimiter, quotechar=dialect.quote,
         doublequote=not dialect.escape, escapechar=dialect.escape or None,
     )  # fmt: skip
     rows: list[list[str]] = []
@@ -262,7 +281,7 @@ def looks_like_data(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool
     columns = {p for p in range(len(first)) if below and all(is_number(row[p]) or not row[p].strip() for row in below)}
     cells = [float(first[place]) for place in numeric]
     steps = {after - before for before, after in pairwise(cells)}
-    counting = len(steps) == 1 and steps.pop() > 0
+    counting = steps == {1} or (len(cells) > 2 and len(steps) == 1 and min(steps) > 0)
     return columns <= set(numeric) and bool(columns) and not counting
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from tradewind.data.sources.contract import TEXT_KEPT, Chunk, Reject, Request, check_names, chosen
-from tradewind.data.sources.detect import SAMPLE_BYTES, encoding_of
+from tradewind.data.sources.detect import SAMPLE_BYTES, encoding_of, telling
 from tradewind.data.sources.digests import digest_of
 from tradewind.data.sources.location import File, head_of
 from tradewind.data.sources.text import text_blocks
@@ -99,7 +99,7 @@ def _encoding(file: File, said: str) -> str:
             "It is one JSON array, but one object a line was expected.", code="json_array", where=file.name,
             hint=f"Rewrite it with: jq -c '.[]' {file.path.name} > {file.path.stem}.jsonl",
         )  # fmt: skip
-    return encoding_of(sample, said, whole=len(sample) < SAMPLE_BYTES, where=file.name)
+    return encoding_of(telling(file, sample), said, whole=len(sample) < SAMPLE_BYTES, where=file.name)
 
 
 def _collect(file: File, encoding: str, names: dict[str, None]) -> str:
@@ -156,18 +156,31 @@ def _row(text: bytes) -> tuple[Row | None, str]:
     if not isinstance(value, dict):
         return None, "not a JSON object"
     row: Row = {}
-    _flatten(value, "", row)
+    if _flatten(value, "", row):
+        _keep_lists(json.loads(text), "", row)
     return row, ""
 
 
-def _flatten(value: Mapping[str, Any], prefix: str, row: Row) -> None:
+def _flatten(value: Mapping[str, Any], prefix: str, row: Row) -> bool:
+    """Adds the fields of `value` to `row`; whether there are lists among them, which `_keep_lists` adds."""
+    lists = False
     for key, item in value.items():
         name = f"{prefix}{key}"
         if isinstance(item, dict):
-            _flatten(item, f"{name}.", row)
+            lists |= _flatten(item, f"{name}.", row)
         elif isinstance(item, bool):
             row[name] = "true" if item else "false"
         elif isinstance(item, list):
-            row[name] = json.dumps(item, ensure_ascii=False)
+            lists, row[name] = True, None
         else:
             row[name] = item
+    return lists
+
+
+def _keep_lists(value: Mapping[str, Any], prefix: str, row: Row) -> None:
+    """Lists as JSON text, from a value whose numbers are numbers."""
+    for key, item in value.items():
+        if isinstance(item, dict):
+            _keep_lists(item, f"{prefix}{key}.", row)
+        elif isinstance(item, list):
+            row[f"{prefix}{key}"] = json.dumps(item, ensure_ascii=False)

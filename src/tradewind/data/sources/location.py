@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from tradewind.data.sources.remote import fetch
 from tradewind.errors import DataError, EnvironmentFailure, nearest, writing
@@ -61,7 +61,7 @@ def shown(path: str) -> str:
         return path
     parts = urlsplit(path)
     host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def find(path: str, *, base: Path) -> Found:

@@ -48,7 +48,7 @@ def _regular(data: NDArray[np.uint8], quotes: Positions, dialect: Dialect) -> bo
         return False
     # A quote just before an opening one must be the first of a doubled pair, that is the closing mark before it.
     doubled = inner[data[inner - 1] == ord(dialect.quote)]
-    return bool(np.isin(doubled - 1, closes).all())
+    return not len(doubled) or bool(np.isin(doubled - 1, closes).all())
 
 
 def _lexed(block: bytes, quotes: list[int], dialect: Dialect) -> list[int]:

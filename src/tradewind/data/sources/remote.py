@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from tradewind.errors import DataError, EnvironmentFailure, TradewindError, writing
 
 _COPY_BYTES = 4 << 20
-_REFUSED = (401, 403)
+_REFUSED, _NOT_FOUND = (401, 403), 404
 # How botocore and aiohttp call what a user can mend; matched by name, so that neither has to be installed.
 _CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError", "ProfileNotFound")
 _NETWORK = (
@@ -126,6 +126,11 @@ def network(shown: str) -> Iterator[None]:
     except TradewindError:
         raise
     except FileNotFoundError as error:
+        # fsspec says so of every failure over http; what really happened stands behind it.
+        if isinstance(error.__cause__, Exception) and getattr(error.__cause__, "status", None) != _NOT_FOUND:
+            reason = _reason(error.__cause__, shown)
+            if isinstance(reason, TradewindError):
+                raise reason from None
         raise DataError(
             "There is no such file or bucket.", code="missing", where=shown, hint="Check the address for a slip."
         ) from error
@@ -137,6 +142,10 @@ def network(shown: str) -> Iterator[None]:
 def _reason(error: Exception, shown: str) -> Exception:
     names = {kind.__name__ for kind in type(error).__mro__}
     status = getattr(error, "status", None)
+    if names & {"NoSuchBucket", "NoSuchKey"}:
+        return DataError(
+            "There is no such file or bucket.", code="missing", where=shown, hint="Check the address for a slip."
+        )
     if names & set(_CREDENTIALS):
         return EnvironmentFailure(
             "No credentials were found.", code="credentials", where=shown,

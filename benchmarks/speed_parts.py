@@ -1,0 +1,124 @@
+"""The two sides of each speed benchmark. Run as a program it prepares a CSV, our way or pandas' way, as one process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+NUMBERS, CATEGORIES = 12, 6
+
+
+def write_big_csv(path: Path, megabytes: int) -> None:
+    """Twelve numbers (two with gaps), six categories, a date and a target; about `megabytes` in all."""
+    import pandas as pd
+
+    draw = np.random.default_rng(0)
+    block_rows = 100_000
+    written = 0
+    with path.open("w", encoding="utf-8") as file:
+        while written < megabytes * 1_000_000:
+            frame = pd.DataFrame({f"n{i}": np.round(draw.normal(50, 20, block_rows), 3) for i in range(NUMBERS)})
+            for name in ("n1", "n2"):
+                frame.loc[draw.random(block_rows) < 0.05, name] = np.nan
+            for i in range(CATEGORIES):
+                frame[f"c{i}"] = np.char.add(f"value_{i}_", draw.integers(0, 5 * (i + 1) ** 2, block_rows).astype(str))
+            frame["when"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(draw.integers(0, 900, block_rows), unit="D")
+            odds = 1 / (1 + np.exp(-(frame["n0"] - 50) / 20))
+            frame["target"] = np.where(draw.random(block_rows) < odds, "yes", "no")
+            frame.to_csv(file, index=False, header=written == 0)
+            written = file.tell()
+
+
+def prepare_tradewind(path: Path) -> None:
+    """Types inferred, cleaned, copies found, split, fitted, encoded, written: the whole of `tradewind prepare`."""
+    from tradewind.artifacts import Workspace
+    from tradewind.data.dataset import prepare
+    from tradewind.product import Product
+
+    product = Product.model_validate(
+        {"product": "big", "task": "classification", "data": {"source": path.name, "target": "target"}}
+    )
+    prepare(product, base=path.parent, workspace=Workspace(path.parent / ".tradewind"), progress=None)
+
+
+def prepare_pandas(path: Path) -> None:
+    """The same work as most teams write it: read, drop copies, split, impute, scale, encode, save."""
+    import pandas as pd
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.model_selection import train_test_split
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+
+    frame = pd.read_csv(path, parse_dates=["when"]).drop_duplicates()
+    when = frame.pop("when")
+    frame["when"] = when.astype("int64") / 1e9
+    frame["month"], frame["weekday"] = when.dt.month, when.dt.weekday
+    y = (frame.pop("target") == "yes").to_numpy()
+    train, test, y_train, y_test = train_test_split(frame, y, test_size=0.2, stratify=y, random_state=0)
+    train, validation, y_train, y_validation = train_test_split(
+        train, y_train, test_size=0.1, stratify=y_train, random_state=0
+    )
+    words = [f"c{i}" for i in range(CATEGORIES)]
+    numbers = [name for name in frame.columns if name not in words]
+    transform = make_column_transformer(
+        (make_pipeline(SimpleImputer(add_indicator=True), StandardScaler()), numbers),
+        (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), words),
+    ).fit(train)
+    for name, part, target in (
+        ("train", train, y_train),
+        ("validation", validation, y_validation),
+        ("test", test, y_test),
+    ):
+        np.save(path.parent / f"{name}.npy", transform.transform(part).astype(np.float32))
+        np.save(path.parent / f"{name}_y.npy", target)
+        part.to_parquet(path.parent / f"{name}.parquet")
+
+
+def finished_product(work: Path) -> Path:
+    """A product on scikit-learn's breast cancer cases after `tradewind run`."""
+    folder = work / "product"
+    if not folder.exists():
+        demo = Path(__file__).parents[1] / "examples" / "breast-cancer" / "demo.py"
+        subprocess.run(
+            [sys.executable, str(demo), str(folder)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    return folder
+
+
+def predict_once(work: Path, calls: int = 2000) -> tuple[float, float]:
+    """Median seconds of one raw row through the engine, and of the bare graph on the same encoded row, in turn."""
+    import onnxruntime as ort
+
+    from tradewind.engines.loading import load
+    from tradewind.features.feature_set import input_name
+
+    (release,) = (finished_product(work) / ".tradewind" / "releases").iterdir()
+    predictor = load(release).predictor
+    golden = json.loads((release / "golden.json").read_text())["columns"]
+    row = {name: values[0] for name, values in golden.items()}
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(str(release / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    wanted = {item.name for item in session.get_inputs()}
+    encoded = {input_name(name): array for name, array in predictor.features.encode_rows([row]).items()}
+    feed = {name: array for name, array in encoded.items() if name in wanted}
+    ours, floor = [], []
+    for _ in range(calls):
+        started = time.perf_counter()
+        predictor.predict_rows([row])
+        between = time.perf_counter()
+        session.run(None, feed)
+        floor.append(time.perf_counter() - between)
+        ours.append(between - started)
+    return median(ours), median(floor)
+
+
+if __name__ == "__main__":
+    {"tradewind": prepare_tradewind, "pandas": prepare_pandas}[sys.argv[1]](Path(sys.argv[2]))

@@ -1,0 +1,152 @@
+"""Promise 3: every figure of a written report is computed again from its stored predictions and compared.
+
+Not here: digests and signatures of files (`artifacts.py`, `release/`), or failing: the verb `verify` raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tradewind.errors import ArtifactError
+from tradewind.evaluate.analysis import Basis, analyse
+from tradewind.evaluate.figures import DIGITS, Figure
+from tradewind.evaluate.page import language_of, render, without_pictures
+from tradewind.evaluate.predictions import FILE, read_predictions
+from tradewind.evaluate.report import (
+    CALIBRATION_FILE,
+    JSON_FILE,
+    PAGE_FILE,
+    calibration_content,
+    digest_predictions,
+    plain,
+)
+from tradewind.files import read_json
+from tradewind.product import Evaluate
+
+# What preparation, training, other rooms and the clock said: shown in the report, witnessed by their own artifacts.
+NOT_RECOMPUTED = ("data", "model", "timings", "further", "baseline_notes", "unlabelled", "parents", "sensitive")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One place of the report that does not hold: `where` is a dotted path, such as figures.test.roc_auc.low."""
+
+    where: str
+    stored: Any
+    computed: Any
+
+    def __str__(self) -> str:
+        return f"{self.where}: the report says {self.stored!r}, its predictions give {self.computed!r}."
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """`checked` values were compared; `differences` is empty when each holds."""
+
+    checked: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def holds(self) -> bool:
+        return not self.differences
+
+
+def recompute(folder: Path) -> Recomputed:
+    """Computes every figure of the report in `folder` again and compares report.json, calibration.json and the page.
+
+    Raises ArtifactError when report.json or the predictions are missing or cannot be read as such.
+    """
+    stored = _read(folder / JSON_FILE)
+    predictions = read_predictions(folder / FILE)
+    try:
+        basis = _basis(stored)
+        computed = {
+            **plain(analyse(predictions, basis)),
+            "predictions": {"file": FILE, "digest": digest_predictions(predictions)},
+        }
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise _broken(folder / JSON_FILE, error) from error
+    compared = {key: value for key, value in stored.items() if key in computed}
+    differences = list(_compare("", compared, computed))
+    calibration = _read(folder / CALIBRATION_FILE)
+    expected = calibration_content({**stored, **computed})
+    differences += _compare(CALIBRATION_FILE, calibration, expected)
+    differences += _page(folder / PAGE_FILE, {**stored, **computed})
+    return Recomputed(_leaves(compared) + _leaves(calibration) + 1, tuple(differences))
+
+
+def _read(path: Path) -> Any:
+    try:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
+        raise _broken(path, error) from error
+    if not isinstance(content, dict):
+        raise _broken(path, TypeError("no JSON object"))
+    return content
+
+
+def _broken(path: Path, error: Exception) -> ArtifactError:
+    return ArtifactError(
+        f"The report cannot be read ({error!r}).", code="report_broken", where=str(path),
+        hint="Run `tradewind evaluate` again.",
+    )  # fmt: skip
+
+
+def _basis(stored: Mapping[str, Any]) -> Basis:
+    classes = tuple(stored["classes"])
+    return Basis(
+        task=stored["task"],
+        classes=classes,
+        positive=None if stored["positive"] is None else classes.index(stored["positive"]),
+        settings=Evaluate.model_validate(stored["settings"]),
+        left_out=stored["slices"]["left_out"],
+        further={name: Figure(**figure) for name, figure in stored["further"].items()},
+    )
+
+
+def _compare(where: str, stored: Any, computed: Any) -> Iterator[Difference]:
+    """Leaf by leaf. Numbers are equal within half a unit of their last written digit, so that another machine's
+    sixteenth digit is forgiven and any edited digit is not."""
+    if isinstance(stored, dict) and isinstance(computed, dict):
+        for key in sorted({*stored, *computed}):
+            place = f"{where}.{key}" if where else key
+            if key not in stored or key not in computed:
+                yield Difference(place, stored.get(key, "nothing"), computed.get(key, "nothing"))
+            else:
+                yield from _compare(place, stored[key], computed[key])
+    elif isinstance(stored, list) and isinstance(computed, list) and len(stored) == len(computed):
+        for at, (one, other) in enumerate(zip(stored, computed, strict=True)):
+            yield from _compare(f"{where}.{at}", one, other)
+    elif not _equal(stored, computed):
+        yield Difference(where, stored, computed)
+
+
+def _equal(stored: Any, computed: Any) -> bool:
+    if isinstance(stored, float) and isinstance(computed, (int, float)) and not isinstance(computed, bool):
+        return abs(stored - computed) <= 0.5 * 10.0 ** (1 - DIGITS) * min(abs(stored), abs(computed)) / 10
+    return type(stored) is type(computed) and bool(stored == computed)
+
+
+def _leaves(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(_leaves(one) for one in value.values())
+    return sum(_leaves(one) for one in value) if isinstance(value, list) else 1
+
+
+def _page(path: Path, report: Mapping[str, Any]) -> Iterator[Difference]:
+    """The page's words and numbers must be those of the report; its pictures are left out."""
+    if not path.is_file():
+        yield Difference(PAGE_FILE, "nothing", "a page")
+        return
+    html = path.read_text(encoding="utf-8")
+    wanted = render(report, language=language_of(html), with_pictures=False).splitlines()
+    found = without_pictures(html).splitlines()
+    for at, (one, other) in enumerate(zip(found, wanted, strict=False), start=1):
+        if one != other:
+            yield Difference(f"{PAGE_FILE}:{at}", one.strip()[:200], other.strip()[:200])
+            return
+    if len(found) != len(wanted):
+        yield Difference(PAGE_FILE, f"{len(found)} lines", f"{len(wanted)} lines")

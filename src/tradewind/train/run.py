@@ -1,0 +1,230 @@
+"""The run artifact: from a product and its dataset to trained weights, a graph and golden examples.
+
+Not here: the loop (`loop.py`), defaults (`defaults.py`), figures of the test split (`evaluate/`), which no training sees.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tradewind.artifacts import Artifact, Workspace, open_artifact
+from tradewind.data.augment import build_augment
+from tradewind.data.batches import Batches
+from tradewind.data.dataset import Dataset, Split
+from tradewind.errors import ModelError, nearest
+from tradewind.features.column import Values
+from tradewind.features.feature_set import FeatureSet
+from tradewind.features.target import ClassTarget, NumberTarget
+from tradewind.files import digest_json, read_json, write_bytes, write_json
+from tradewind.model.assemble import assemble
+from tradewind.model.export import TOLERANCE, ExportReport, export, predict
+from tradewind.model.trunk import TradewindModel
+from tradewind.model.weights import load_model, parameters, save_model
+from tradewind.product import Product
+from tradewind.release.golden import Golden, write_golden
+from tradewind.train.defaults import Facts, resolve
+from tradewind.train.device import choose_device, choose_precision, environment
+from tradewind.train.guards import check_target
+from tradewind.train.loop import Fitted, Progress, fit
+from tradewind.train.objectives import Objective, balanced_weights
+from tradewind.train.steplog import open_sinks
+from tradewind.train.tasks import SupervisedTask
+
+FORMAT = 1
+
+_GOLDEN_ROWS = 32
+_GOLDEN_ROWS_IMAGES = 4
+_MOST_THREADS = 8
+_VALIDATION_ROWS = 2048
+_VALIDATION_ROWS_TENSORS = 128
+# Settings that say how a run is made, not what comes out of it.
+_NOT_IN_DIGEST = {"checkpoint", "sinks", "threads"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: `product.json` resolved, `steps.jsonl`, `checkpoints/`, `best.safetensors`, `model.onnx`,
+    `golden.npz`, `golden.json`, `environment.json`, `summary.json`."""
+
+    artifact: Artifact
+
+    @cached_property
+    def product(self) -> Product:
+        return Product.model_validate(read_json(self.artifact.folder / "product.json"))
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Seconds, steps, epochs, the best epoch, its validation figures, parameters, why it stopped."""
+        summary: dict[str, Any] = read_json(self.artifact.folder / "summary.json")
+        return summary
+
+    @property
+    def graph(self) -> Path:
+        return self.artifact.folder / "model.onnx"
+
+    def model(self, features: FeatureSet) -> TradewindModel:
+        """The trained module, in evaluation mode. Raises ArtifactError when the columns are not those it was made for."""
+        model = assemble(self.product, features, seed=self.product.train.seed)
+        load_model(model, self.artifact.folder / "best.safetensors", fingerprint=features.fingerprint)
+        return model.eval()
+
+
+def load_run(folder: Path) -> Run:
+    """Opens a finished run. Raises ArtifactError when the folder is none."""
+    return Run(open_artifact(folder, kind="run"))
+
+
+def train(
+    product: Product, dataset: Dataset, *, workspace: Workspace, progress: Callable[[Progress], None] | None = None
+) -> Run:
+    """Makes the run of a product over its dataset, or returns the finished one at once.
+
+    An interrupted run goes on from its last checkpoint and ends with the same weights, bit for bit.
+    Raises DataError or ModelError when nothing can be learnt or settings contradict each other, EnvironmentFailure for
+    the disk, a GPU that is not there or a sink that is not installed.
+    """
+    # ---- 1. settings: no auto is left
+    features, split, held = dataset.features, dataset.split("train"), dataset.split("validation")
+    check_target(split.target, name=product.data.target)
+    classes = len(features.target.classes) if isinstance(features.target, ClassTarget) else None
+    facts = Facts.of(features.layout, rows=split.rows, validation_rows=held.rows, classes=classes)
+    device = choose_device(product.train.device)
+    precision = choose_precision(product.train.precision, device)
+    product = resolve(product, facts)
+    settings = product.train.model_copy(update={"device": device.type, "precision": precision})
+    product = product.model_copy(update={"train": settings})
+
+    # ---- 2. made before?
+    made_of = identity(product, dataset)
+    found = workspace.find("run", digest_json(made_of))
+    if found is not None:
+        return Run(found)
+
+    # ---- 3. made now, or gone on with
+    with workspace.making("run", made_of, parents={"dataset": dataset.artifact.digest}, resume=True) as folder:
+        write_json(folder / "product.json", product.resolved())
+        threads = _threads(folder, product, device)
+        model = assemble(product, features, seed=settings.seed).to(device)
+        fitted = fit(
+            model, _task(model, product, features, split, held, device), _batches(product, features, split),
+            settings=settings.model_copy(update={"threads": threads}), folder=folder, fingerprint=features.fingerprint,
+            device=device, precision=precision, overrides=model.parameter_groups(), progress=progress,
+            sinks=open_sinks(settings.sinks, folder, product=product.product),
+        )  # fmt: skip
+        # ---- 4. what it leaves behind
+        save_model(model, folder / "best.safetensors", metadata={"fingerprint": features.fingerprint})
+        raw, golden = golden_rows(features, held if held.rows else split)
+        report = export(model, features, folder, golden=golden)
+        _write_golden(folder, model.cpu(), features, raw, golden)
+        write_json(folder / "summary.json", _summary(fitted, report, model, split.rows))
+    made = workspace.find("run", digest_json(made_of))
+    assert made is not None
+    return Run(made)
+
+
+def identity(product: Product, dataset: Dataset) -> dict[str, Any]:
+    """What a run is made of: everything that its weights depend on, and nothing else."""
+    settings = product.resolved()
+    return {
+        "format": FORMAT,
+        "dataset": dataset.artifact.digest,
+        "task": product.task,
+        "model": settings["model"],
+        "train": {name: value for name, value in settings["train"].items() if name not in _NOT_IN_DIGEST},
+        "augment": settings["data"]["augment"],
+    }
+
+
+def golden_rows(features: FeatureSet, split: Split) -> tuple[dict[str, Values], dict[str, NDArray[Any]]]:
+    """A few rows, evenly from all over the split: raw by column, and encoded again from raw, as serving will."""
+    images = any(tensor.role == "image" for tensor in features.layout.tensors)
+    count = min(split.rows, _GOLDEN_ROWS_IMAGES if images else _GOLDEN_ROWS)
+    chosen = np.unique(np.linspace(0, split.rows - 1, count).round().astype(np.int64))
+    raw = {column.name: split.raw_column(column.name)[chosen] for column in features.columns}
+    return raw, features.encode(raw)
+
+
+def objective_for(product: Product, features: FeatureSet, target: NDArray[Any]) -> Objective:
+    """The loss that resolved settings ask for. Raises ModelError for a class weight that no class has."""
+    settings = product.train
+    assert settings.loss != "auto"
+    weights: tuple[float, ...] | None = None
+    if isinstance(features.target, ClassTarget) and settings.class_weights != "none":
+        names = features.target.classes
+        if settings.class_weights == "balanced":
+            weights = balanced_weights(torch.from_numpy(np.bincount(target[target >= 0], minlength=len(names))))
+        else:
+            given: Mapping[str, float] = settings.class_weights
+            for name in given:
+                if name not in names:
+                    raise ModelError(
+                        f"There is no class {name}. Classes: {', '.join(names)}.", code="class_unknown",
+                        where="train.class_weights", hint=nearest(name, names) or None,
+                    )  # fmt: skip
+            weights = tuple(float(given.get(name, 1.0)) for name in names)
+    smoothing = settings.label_smoothing if isinstance(settings.label_smoothing, float) else 0.0
+    return Objective(
+        settings.loss, label_smoothing=smoothing, focal_gamma=settings.focal_gamma, huber_delta=settings.huber_delta,
+        class_weights=weights,
+    )  # fmt: skip
+
+
+def _task(
+    model: TradewindModel, product: Product, features: FeatureSet, split: Split, held: Split, device: torch.device
+) -> SupervisedTask:
+    size = _VALIDATION_ROWS_TENSORS if features.layout.tensors else _VALIDATION_ROWS
+    unit = (features.target.mean, features.target.scale) if isinstance(features.target, NumberTarget) else None
+    return SupervisedTask(
+        model=model, objective=objective_for(product, features, split.target), device=device,
+        validation=Batches(held, size=size, seed=0, shuffle=False) if held.rows else None,
+        monitor=product.train.monitor, unit=unit,
+    )  # fmt: skip
+
+
+def _batches(product: Product, features: FeatureSet, split: Split) -> Batches:
+    assert isinstance(product.train.batch, int)
+    seed = product.train.seed
+    augment = build_augment(product.data.augment, features, seed, raw=split.raw_column)
+    return Batches(split, size=product.train.batch, seed=seed, shuffle=True, augment=augment)
+
+
+def _threads(folder: Path, product: Product, device: torch.device) -> int:
+    """How many threads compute: as asked, or as the interrupted attempt had, since sums depend on it."""
+    path = folder / "environment.json"
+    earlier = read_json(path)["threads"] if path.exists() else min(torch.get_num_threads(), _MOST_THREADS)
+    wanted = product.train.threads if isinstance(product.train.threads, int) else int(earlier)
+    write_json(path, {**environment(device), "threads": wanted})
+    return wanted
+
+
+def _write_golden(
+    folder: Path, model: TradewindModel, features: FeatureSet, raw: dict[str, Values], golden: dict[str, NDArray[Any]]
+) -> None:
+    outputs = predict(model, features, golden)
+    scale = features.target.scale if isinstance(features.target, NumberTarget) else 1.0
+    write_golden(folder / "golden.json", Golden(raw, outputs.astype(np.float64), TOLERANCE * scale))
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, outputs=outputs, **golden)
+    write_bytes(folder / "golden.npz", buffer.getvalue())
+
+
+def _summary(fitted: Fitted, report: ExportReport, model: TradewindModel, rows: int) -> dict[str, Any]:
+    exported = {key: value for key, value in asdict(report).items() if key != "path"}
+    figures = {name: value for name, value in fitted.figures.items() if name != "loss"}
+    summary = {
+        "seconds": fitted.seconds, "steps": fitted.steps, "epochs": fitted.epochs, "best_epoch": fitted.best_epoch,
+        "monitor": fitted.monitor, "validation": figures, "loss": fitted.figures.get("loss"), "stopped": fitted.stopped,
+        "resumed": fitted.resumed, "rows": rows, "parameters": parameters(model), "export": exported,
+    }  # fmt: skip
+    found: dict[str, Any] = json.loads(json.dumps(summary))
+    return found
