@@ -9,6 +9,7 @@ import pytest
 
 from tests.data.conftest import Prepare
 from tradewind.data.dataset import Dataset
+from tradewind.errors import DataError
 
 ROWS = 60
 LABELS = ["a", "b"] * (ROWS // 2)
@@ -106,3 +107,8 @@ def test_outliers_are_clipped_by_the_fitted_column(make: Prepare) -> None:
     plain = make({"x": x, "y": LABELS})
     clipped = make({"x": x, "y": LABELS}, clean={"outliers": "clip"})
     assert clipped.features.fingerprint != plain.features.fingerprint
+
+
+def test_when_every_row_is_rejected_the_first_reason_is_told(make: Prepare) -> None:
+    with pytest.raises(DataError, match=r"60 rows were rejected; the first .*cannot be read"):
+        make({"scan": [f"{value}.png" for value in range(ROWS)], "y": LABELS})

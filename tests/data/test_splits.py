@@ -111,3 +111,8 @@ def test_keys_that_do_not_serve_are_one_clear_error(make: Prepare, data: dict[st
     assert caught.value.code == code
     assert caught.value.where
     assert caught.value.hint
+
+
+def test_a_test_file_that_is_the_training_file_leaves_nothing_to_train_on(make: Prepare) -> None:
+    with pytest.raises(DataError, match="200 rows were dropped because a copy stands in another split"):
+        make({"x": X, "y": Y}, split={"test": "rows.csv"})

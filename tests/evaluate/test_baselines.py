@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score, roc_auc_score
 
-from tradewind.evaluate.baselines import fit_baselines, one_hot, take
+from tradewind.evaluate.baselines import LinearEncoder, fit_baselines, one_hot, take
 from tradewind.evaluate.inputs import EvaluationSplit
 
 
@@ -116,3 +116,18 @@ def test_one_class_in_training_skips_the_linear_model(make_inputs):
 
 def test_one_hot_puts_a_code_outside_its_range_on_zero():
     assert one_hot(np.array([[1, 0], [9, 2]]), (2, 3)).toarray().tolist() == [[0, 1, 1, 0, 0], [1, 0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize("kinds", [0, 2, 4])
+def test_fitting_says_nothing(make_inputs, capfd, kinds):
+    fitted(make_inputs(kinds))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_large_vocabulary_is_cut_to_its_most_frequent_words(make_inputs):
+    train = replace(make_inputs(2).train, numbers=None, categories=None, cardinalities=())
+    encoder = LinearEncoder(train, words=5)
+    assert encoder.parts == ["TF-IDF of the 5 most frequent words"]
+    kept = np.asarray((encoder(train) > 0).sum(axis=0)).ravel()
+    every = np.asarray((train.bags["note"] > 0).sum(axis=0)).ravel()
+    assert sorted(kept) == sorted(every)[-5:]

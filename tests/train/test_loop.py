@@ -175,7 +175,7 @@ def test_progress_gives_rate_and_time_left(tmp_path):
         model, task, MemoryBatches(arrays, label, size=10), settings=settings, folder=tmp_path, fingerprint="x", device=CPU,
         progress=seen.append,
     )  # fmt: skip
-    assert [state.epoch for state in seen] == [2, 3, 4, 5, 6, 6]
+    assert [state.epoch for state in seen] == [1, 2, 3, 4, 5, 6]
     assert seen[0].rows_per_s > 0
     assert seen[0].seconds_left > seen[-1].seconds_left == 0
 

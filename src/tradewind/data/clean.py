@@ -62,6 +62,9 @@ class Cleaner:
         done = list(self._threads.map(lambda name: self._column(name, frame[name]), self.plan.needed))
         return pl.DataFrame([series for series, _ in done]), [refusal for _, found in done for refusal in found]
 
+    def close(self) -> None:
+        self._threads.shutdown()
+
     def _column(self, name: str, series: pl.Series) -> tuple[pl.Series, list[Refusal]]:
         series = as_plain(series)
         reading = self.plan.reading(name)
@@ -85,7 +88,9 @@ class Cleaner:
         missing = plain.null_count()
         if missing == series.null_count():
             return plain.fill_null(float("nan")) if missing else plain
-        failed = plain.is_null() & series.is_not_null()
+        failed = plain.is_null() & (series != "").fill_null(False)  # an empty field is missing and no repair
+        if not failed.any():
+            return plain.fill_null(float("nan"))
         numbers = np.array(plain.fill_null(float("nan")).to_numpy())
         rows = np.flatnonzero(failed.to_numpy())
         hard = series.filter(failed)
@@ -152,9 +157,10 @@ class Cleaner:
         if short.any():
             low = series.str.to_lowercase().str.strip_chars()
             gone = (short & low.is_in(list(self._missing))).fill_null(False)
+            words = series.filter(gone & (series != ""))
+            if len(words):
+                self.ledger.count("missing_word", name, len(words), action="missing", example=str(words[0]))
             if gone.any():
-                example = str(series.filter(gone)[0])
-                self.ledger.count("missing_word", name, int(gone.sum()), action="missing", example=example)
                 series = series.set(gone, None)
         return series
 

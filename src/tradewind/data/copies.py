@@ -60,7 +60,7 @@ def drop_copies(
         others = np.flatnonzero(~main)
         again = int((first_copies(key[others]) != np.arange(own)).sum())
         ledger.count("duplicate_in_own_file", "", again, action="kept")
-    return rows, _conflicts(rows, sides, rules, ledger)
+    return rows, _conflicts(rows, sides, plan, rules, ledger)
 
 
 def _near(
@@ -76,8 +76,10 @@ def _near(
     return near_copies(np.concatenate(parts), np.concatenate(hashes), threshold=threshold)
 
 
-def _conflicts(rows: Rows, sides: NDArray[np.int8], rules: Clean, ledger: Ledger) -> NDArray[np.int8]:
+def _conflicts(rows: Rows, sides: NDArray[np.int8], plan: Plan, rules: Clean, ledger: Ledger) -> NDArray[np.int8]:
     """Counts rows with equal inputs and different targets; drops those of the main source with `conflicts: drop`."""
+    if plan.task != "classification":
+        return sides
     mixed = conflicts(rows.inputs, rows.target, sides != DROPPED)
     count = int(mixed.sum())
     if not count:

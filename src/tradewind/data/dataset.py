@@ -132,7 +132,7 @@ def prepare(product: Product, *, base: Path, workspace: Workspace, progress: Pro
     if product.task not in ("classification", "regression"):
         raise DataError(
             f"prepare makes datasets for classification and regression, not for {product.task}.", code="task",
-            where="task",
+            where="task", hint="Set task: classification or regression.",
         )  # fmt: skip
     tell = progress or (lambda stage, share: None)
     inputs = open_inputs(product, base=base)

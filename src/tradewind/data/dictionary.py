@@ -63,7 +63,7 @@ class Dictionary:
             places = self._places(hashes)
         if not len(self._hashes):
             return np.zeros(len(hashes), dtype=np.uint32)
-        codes = self._codes[places]
+        codes: Codes = self._codes[places]
         if series.null_count():
             codes[series.is_null().to_numpy()] = 0
         self._count(places, series, ledger)
@@ -74,7 +74,8 @@ class Dictionary:
         if self._slots is not None:
             found: NDArray[np.uint32] = self._slots[hashes >> self._shift]
             return found
-        return np.minimum(np.searchsorted(self._hashes, hashes), max(len(self._hashes) - 1, 0))
+        places = np.searchsorted(self._hashes, hashes)
+        return np.asarray(np.minimum(places, max(len(self._hashes) - 1, 0)), dtype=np.int64)
 
     def _make_slots(self) -> None:
         """A table by the first bits of a hash, where few enough hashes are known that no two share them."""
@@ -105,7 +106,7 @@ class Dictionary:
                 self.words.append(word)
                 self._code_of[word] = len(self.words)
             codes.append(0 if absent else self._code_of[word])
-            flags.append((stripped != spelling and not absent, absent, stopped))
+            flags.append((stripped != spelling and not absent, absent and spelling != "", stopped))
             if absent or stopped or stripped != spelling:
                 self._spelling[value] = spelling
         all_hashes = np.concatenate([self._hashes, np.array([value for _, value in entries], dtype=np.uint64)])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from rensa import RMinHash
 
@@ -18,6 +17,8 @@ Index = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
 PERMUTATIONS = 128
+_PREFIX_BITS = 20
+_PREFIX_SHIFT = np.uint64(64 - _PREFIX_BITS)
 _SHINGLE = 4  # characters; suits Chinese as well, where two words are about four characters
 _SEED = 42
 _SPACES = re.compile(r"[\W_]+")
@@ -26,9 +27,14 @@ _SPACES = re.compile(r"[\W_]+")
 def first_copies(hashes: Hashes) -> Index:
     """For each row the index of the first row with the same hash, itself where it is the first. Shape [R]."""
     first = np.arange(len(hashes), dtype=np.int64)
-    repeated = np.flatnonzero(pl.Series(hashes).is_duplicated().to_numpy())
-    if len(repeated) == 0:
+    ordered = np.sort(hashes)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(twice) == 0:
         return first
+    # Few rows are copies: only those that share their first bits with one are sorted with their places.
+    suspect = np.zeros(1 << _PREFIX_BITS, dtype=np.bool_)
+    suspect[twice >> _PREFIX_SHIFT] = True
+    repeated = np.flatnonzero(suspect[hashes >> _PREFIX_SHIFT])
     some = hashes[repeated]
     order = np.argsort(some, kind="stable")
     ordered = some[order]

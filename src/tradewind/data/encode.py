@@ -48,6 +48,9 @@ class Encoder:
         if plan.target in dictionaries:
             self._targets = features.target.encode(dictionaries[plan.target].values())
 
+    def close(self) -> None:
+        self._threads.shutdown()
+
     def pieces(self, frame: pl.DataFrame) -> Iterator[tuple[slice, dict[str, NDArray[Any]]]]:
         """Parts of the chunk, in order, small enough for texts and images to be held encoded."""
         kinds = {self.plan.reading(column.name) for column in self.features.columns}
@@ -231,6 +234,7 @@ def encode(
                 yield done
             for future in raw:
                 future.result()
+        encoder.close()
         for writer in writers:
             writer.close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import polars as pl
 
@@ -145,7 +146,7 @@ def _facts(name: str, series: pl.Series, words: frozenset[str]) -> _Facts:
 def _as_image(facts: _Facts, units: bool) -> Inferred | None:
     hits = sum(bool(_IMAGE_NAME.search(value)) for value in facts.distinct[:_PARSED])
     if hits >= _SHARE * min(len(facts.distinct), _PARSED):
-        return Inferred("image", f"the values name image files, such as {facts.distinct[0]}")
+        return Inferred("image", f"the values name image files, such as {Path(facts.distinct[0]).name}")
     return None
 
 

@@ -58,14 +58,20 @@ def decide(
             under = None if strata is None else strata[free]
             chosen = _by_chance(rows.copy[free], share, seed=split.seed + side, strata=under)
         sides[free[chosen]] = side
+    return keep_apart(rows, sides, ledger)
+
+
+def check_filled(rows: Rows, sides: Sides, split: Split, ledger: Ledger) -> None:
+    """Raises DataError when a split has no row left."""
+    tally = ledger.tallies.get(("copy_across_splits", ""))
+    apart = f" {tally.count:,} rows were dropped because a copy stands in another split." if tally else ""
     for side in (TRAIN, VALIDATION, TEST):
         if not (sides == side).any():
             raise DataError(
                 f"The {SPLITS[side]} split comes out empty: {int((sides != DROPPED).sum())} rows in all, "
                 f"{len(np.unique(rows.copy)):,} of them differ, split by {split.by}.", code="split_empty", where=_WHERE,
-                hint="Give more rows, other shares, or another way to split.",
+                hint=f"Give more rows, other shares, or another way to split.{apart}",
             )  # fmt: skip
-    return keep_apart(rows, sides, ledger)
 
 
 def _by_chance(

@@ -24,7 +24,7 @@ from tradewind.data.profile import describe_columns
 from tradewind.data.rows import DROPPED, SPLITS, TEST, TRAIN, VALIDATION, Rows, mix
 from tradewind.data.sources import open_source
 from tradewind.data.spill import Spill
-from tradewind.data.splits import decide
+from tradewind.data.splits import check_filled, decide
 from tradewind.data.survey import Input, head, survey
 from tradewind.features.column import Values
 from tradewind.features.feature_set import FeatureSet
@@ -79,6 +79,7 @@ def make(product: Product, inputs: Sequence[Input], folder: Path, *, progress: P
         words = done.cleaner.dictionaries[plan.given].words if plan.given else None
         sides = decide(rows, data.split, sides=sides, given=words, classes=labels, ledger=ledger)
         sides = _known_classes(rows, sides, done)
+        check_filled(rows, sides, data.split, ledger)
         # 2. Fit on the training split alone.
         progress("fit", 0.0)
         most = min(data.fit_rows, max(int(data.memory / _HELD_SHARE / spill.bytes_per_row), _FIT_AT_LEAST))
@@ -139,6 +140,7 @@ def _read(product: Product, inputs: Sequence[Input], place: Path, *, progress: P
         cleaner = Cleaner(plan, data.clean, ledger, missing=data.source.missing)
         spill = Spill(place, limit=data.memory // _HELD_SHARE)
         rows = survey(inputs, cleaner, spill, ledger, progress=progress)
+        cleaner.close()
         revised = _revise(plan, cleaner, ledger, rows=len(rows), seen=len(first))
         if not revised:
             break

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,6 +28,7 @@ from tradewind.features.image import decode
 Progress = Callable[[str, float], None]
 
 HEAD_ROWS = 50_000
+_GATHERED_BYTES = 8 << 20
 _IMAGE_ROWS = 256  # pictures held at once
 _SHOWN = 200  # characters of a rejected row that are kept
 
@@ -63,20 +65,41 @@ def survey(
         _check_columns(item, cleaner)
         total = float(item.source.provenance().get("bytes") or 0)
         done = 0
-        for chunk in ahead(item.source.chunks()):
-            for piece in _pieces(chunk, cleaner):
+        for chunk in ahead(_gathered(item.source.chunks())):
+            for piece in _parts(chunk, cleaner):
                 _chunk(item, piece, cleaner, spill, ledger, builder)
             done += int(chunk.frame.estimated_size())
             progress("read", (part + min(done / total, 1.0) if total else part) / len(inputs))
         for reject in item.source.rejects:
             ledger.reject(RejectedRow(reject.file, int(reject.line), reject.code, reject.reason, reject.text))
     if not builder.parts:
-        raise DataError("No row has a target." if ledger.rejected else "The source has no rows.", code="empty",
+        raise DataError("Every row was rejected." if ledger.rejected else "The source has no rows.", code="empty",
                         where="data.source", hint=_why_empty(ledger))  # fmt: skip
     return builder.build()
 
 
-def _pieces(chunk: Chunk, cleaner: Cleaner) -> Iterator[Chunk]:
+def _gathered(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Small chunks of one file joined, so that work per chunk does not outweigh work per row."""
+    waiting: list[Chunk] = []
+    held = 0
+    for chunk in chunks:
+        if waiting and (chunk.file != waiting[0].file or held >= _GATHERED_BYTES):
+            yield _joined(waiting)
+            waiting, held = [], 0
+        waiting.append(chunk)
+        held += int(chunk.frame.estimated_size())
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(chunks: list[Chunk]) -> Chunk:
+    if len(chunks) == 1:
+        return chunks[0]
+    frame = pl.concat([chunk.frame for chunk in chunks], how="vertical_relaxed", rechunk=True)
+    return Chunk(frame, np.concatenate([chunk.lines for chunk in chunks]), chunks[0].file)
+
+
+def _parts(chunk: Chunk, cleaner: Cleaner) -> Iterator[Chunk]:
     """The chunk, or parts of it where its pictures have to be held."""
     size = _IMAGE_ROWS if "image" in map(cleaner.plan.reading, cleaner.plan.inputs) else max(len(chunk.frame), 1)
     for at in range(0, len(chunk.frame), size):
@@ -111,7 +134,7 @@ def _chunk(
     keep = np.ones(len(typed), dtype=np.bool_)
     for refusal in refusals:
         for row in np.flatnonzero(refusal.rows & keep).tolist():
-            shown = ", ".join("" if value is None else str(value) for value in chunk.frame.row(row))[:_SHOWN]
+            shown = _shown(chunk.frame.row(row, named=True), cleaner)
             ledger.reject(RejectedRow(chunk.file, int(chunk.lines[row]), refusal.code, refusal.reason, shown))
         keep &= ~refusal.rows
     if not keep.any():
@@ -147,6 +170,18 @@ def _chunk(
         arrays["given"] = typed[plan.given].to_numpy().astype(np.int64)
     builder.add(file=chunk.file, **arrays)
     spill.add(typed.select(plan.kept))
+
+
+def _shown(row: dict[str, Any], cleaner: Cleaner) -> str:
+    """The beginning of a rejected row; a picture by the name of its file, wherever it lies."""
+    plan = cleaner.plan
+    cells = []
+    for name, value in row.items():
+        picture = name in plan.inputs and plan.reading(name) == "image"
+        cells.append(
+            "" if value is None else Path(value).name if picture and isinstance(value, str) else str(value)[:_SHOWN]
+        )
+    return ", ".join(cells)[:_SHOWN]
 
 
 def _no_target(typed: pl.DataFrame, cleaner: Cleaner) -> Iterator[Refusal]:

@@ -115,7 +115,7 @@ def _fit_linear(
     task: Task, kinds: int, train: EvaluationSplit, validation: EvaluationSplit, seed: int
 ) -> tuple[Predict, str]:
     chosen, sampled = _sample(train, _LINEAR_ROWS_PIXELS if train.images else _LINEAR_ROWS, seed)
-    encoder = _LinearEncoder(chosen, words=max(_FEWEST_WORDS, _LINEAR_WEIGHTS // max(kinds, 1)))
+    encoder = LinearEncoder(chosen, words=max(_FEWEST_WORDS, _LINEAR_WEIGHTS // max(kinds, 1)))
     features = encoder(chosen)
     what = " + ".join(encoder.parts)
     if task == "regression":
@@ -129,7 +129,8 @@ def _fit_linear(
         raise Skipped("the training split holds only one class")
     # Bags of TF-IDF weights have length 1, so they bear, and need, a weaker penalty than standardised columns.
     strength = 10.0 if encoder.only_text else 1.0
-    model = LogisticRegression(C=strength, max_iter=60 if train.images or kinds > _TEXT_ONLY_CLASSES else 200, tol=1e-3)
+    wide = bool(train.images) or kinds > _TEXT_ONLY_CLASSES
+    model = LogisticRegression(C=strength, max_iter=60 if wide else 300, tol=1e-3 if wide else 1e-4)
     model.fit(features, chosen.target, sample_weight=chosen.weight)
     return (
         lambda split: _spread(model.predict_proba(encoder(split)), seen, split.rows, kinds),
@@ -137,7 +138,7 @@ def _fit_linear(
     )
 
 
-class _LinearEncoder:
+class LinearEncoder:
     """Standardised numbers, one-hot categories, bags and small pixels side by side, CSR where anything is sparse."""
 
     def __init__(self, train: EvaluationSplit, *, words: int) -> None:
@@ -210,6 +211,8 @@ def _fit_trees(
         raise Skipped("pixels are no columns of a table: trees on them say nothing")
     if not table and kinds > _TEXT_ONLY_CLASSES:
         raise Skipped(f"text alone with {kinds} classes: the linear model on TF-IDF is the stronger and cheaper one")
+    if task == "classification" and len(np.unique(train.target)) < 2:
+        raise Skipped("the training split holds only one class")
     chosen, sampled = _sample(train, _TREE_ROWS, seed)
     encoder = _TreeEncoder(chosen)
     trees_each = kinds if task == "classification" and kinds > 2 else 1

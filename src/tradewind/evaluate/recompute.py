@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jinja2 import TemplateError
+
 from tradewind.errors import ArtifactError
 from tradewind.evaluate.analysis import Basis, analyse
 from tradewind.evaluate.figures import DIGITS, Figure
@@ -74,7 +76,10 @@ def recompute(folder: Path) -> Recomputed:
     calibration = _read(folder / CALIBRATION_FILE)
     expected = calibration_content({**stored, **computed})
     differences += _compare(CALIBRATION_FILE, calibration, expected)
-    differences += _page(folder / PAGE_FILE, {**stored, **computed})
+    try:
+        differences += _page(folder / PAGE_FILE, {**stored, **computed})
+    except (KeyError, TypeError, ValueError, AttributeError, TemplateError) as error:
+        raise _broken(folder / JSON_FILE, error) from error
     return Recomputed(_leaves(compared) + _leaves(calibration) + 1, tuple(differences))
 
 

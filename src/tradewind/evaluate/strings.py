@@ -100,8 +100,9 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "worst_slices": ("Where it is weakest", "最薄弱的部分"),
     "slices_note": (
         "The worst of {n} slices with at least 30 rows. Among many slices some look bad by chance: "
-        "trust those marked clear, whose interval lies wholly below the whole split.",
-        "在 {n} 个切片中、至少 30 行的最差者。切片很多时难免有偶然的差值：以标记“显著”者为准，其区间完全差于整体。",
+        "trust those marked clear, whose interval lies wholly on the worse side. "
+        "Gap: distance from the whole split, negative is worse.",
+        "在 {n} 个切片中、至少 30 行的最差者。切片很多时难免有偶然的差值：以标记“显著”者为准，其区间完全差于整体。差距为与整体之差，负值更差。",
     ),
     "no_worst": ("No slice of at least 30 rows is worse than the whole split.", "没有至少 30 行且差于整体的切片。"),
     "all_slices": ("All slices", "全部切片"),

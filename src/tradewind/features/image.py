@@ -29,11 +29,11 @@ from tradewind.features.column import Block, ColumnSpec, Layout, TensorFeature, 
 
 ASPECTS = ("stretch", "pad", "crop")
 # Named, so that no other decoder of Pillow (PostScript among them) ever sees what a stranger sent.
-_FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "DIB", "TIFF", "WEBP")
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "TIFF", "WEBP")
 _LARGEST_PIXELS = 80_000_000  # below Pillow's own limit, and 240 MB once decoded
 _FAULTS = (
     OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, SyntaxError, EOFError, struct.error, MemoryError,
-    Image.DecompressionBombError, Image.DecompressionBombWarning,
+    Image.DecompressionBombError, Warning,  # a warning where the process takes warnings for errors
 )  # fmt: skip  # what Pillow raises for bytes that are no sound picture
 _ORIENTATION = 0x0112
 _TURNS = {

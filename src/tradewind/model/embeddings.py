@@ -1,6 +1,7 @@
 """Embeddings of table cells: numbers (linear, piecewise linear, periodic) and categories. Not the networks on top (`tabular.py`).
 
-Legend: B rows, N numbers, C categories, E edges of the column that has most, W width of an embedding, F frequencies.
+Legend: B rows, N numbers, C categories, E edges of the column that has most, R = E + 1 rows of its table, V codes of all
+categories together, W width of an embedding, F frequencies.
 """
 
 from __future__ import annotations
@@ -8,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 # Beyond this many standard deviations a number moves only its bins, so one outlier cannot throw the net.
 _LINEAR_REACH = 5.0
-# A piecewise value lies in one of E + 1 rows: below the first edge, between two, at or above the last.
+# A piecewise value lies in one of R rows: below the first edge, between two, at or above the last.
 _BIN_STD = 0.1
 _SMALLEST_BIN = 1e-30  # its inverse is still a float32
 _CATEGORY_STD = 0.3
@@ -52,15 +54,14 @@ class PiecewiseNumbers(nn.Module):
     """
 
     edges_NE: Tensor
-    start_NR: Tensor
-    inverse_NR: Tensor
+    pieces: Tensor
     offset_N: Tensor
 
     def __init__(self, bins: Sequence[Sequence[float]], width: int) -> None:
         """`bins` holds the increasing edges of each column in normalised units; none for one that stays linear."""
         super().__init__()
         # Edges meet the values in float32, as these are stored; two that are one there are one.
-        increasing = [torch.tensor(list(edges), dtype=torch.float32).unique() for edges in bins]
+        increasing = [torch.from_numpy(np.unique(np.array(edges, dtype=np.float32))) for edges in bins]
         columns, most = len(bins), max((len(edges) for edges in increasing), default=0)
         assert columns > 0
         assert most > 0, "no column has edges: LinearNumbers"
@@ -73,8 +74,8 @@ class PiecewiseNumbers(nn.Module):
             start_NR[column, 1 : len(edges)] = edges[:-1]
             inverse_NR[column, 1 : len(edges)] = 1 / edges.diff().clamp_min(_SMALLEST_BIN)
         self.register_buffer("edges_NE", edges_NE, persistent=False)
-        self.register_buffer("start_NR", start_NR.flatten(), persistent=False)
-        self.register_buffer("inverse_NR", inverse_NR.flatten(), persistent=False)
+        pieces = torch.stack([start_NR, inverse_NR], dim=-1).flatten(0, 1)
+        self.register_buffer("pieces", pieces, persistent=False)  # [N * R, 2]
         self.register_buffer("offset_N", torch.arange(columns) * rows, persistent=False)
         self.linear = LinearNumbers(columns, width)
         self.slope_NRW = nn.Parameter(torch.zeros(columns, rows, width))
@@ -83,11 +84,13 @@ class PiecewiseNumbers(nn.Module):
     def forward(self, numbers_BN: Tensor) -> Tensor:
         """Numbers float32 [B, N] in normalised units to float32 [B, N, W]."""
         row_BN = (numbers_BN.unsqueeze(-1) >= self.edges_NE).sum(-1) + self.offset_N
-        share_BN = ((numbers_BN - self.start_NR[row_BN]) * self.inverse_NR[row_BN]).clamp(0, 1)
+        start_BN, inverse_BN = functional.embedding(row_BN, self.pieces).unbind(-1)
+        share_BN = ((numbers_BN - start_BN) * inverse_BN).clamp(0, 1)
         below_NRW = self.slope_NRW.cumsum(1) - self.slope_NRW + self.level_NRW
-        level_BNW = functional.embedding(row_BN, below_NRW.flatten(0, 1))
-        slope_BNW = functional.embedding(row_BN, self.slope_NRW.flatten(0, 1))
-        return level_BNW + share_BN.unsqueeze(-1) * slope_BNW + self.linear(numbers_BN)
+        table = torch.cat([below_NRW, self.slope_NRW], dim=-1).flatten(0, 1)  # [N * R, 2W]
+        level_BNW, slope_BNW = functional.embedding(row_BN, table).chunk(2, dim=-1)
+        linear_BNW: Tensor = self.linear(numbers_BN)
+        return level_BNW + share_BN.unsqueeze(-1) * slope_BNW + linear_BNW
 
 
 class PeriodicNumbers(nn.Module):
@@ -135,4 +138,4 @@ class Categories(nn.Module):
 
 def category_width(cardinality: int) -> int:
     """Width of an embedding for a column of that many codes: 8 up to 64, growing with the cube root, 32 at most."""
-    return min(32, max(8, 2 * math.ceil(cardinality ** (1 / 3) - 1e-9)))
+    return min(32, max(8, 2 * math.ceil(math.cbrt(cardinality))))

@@ -30,7 +30,7 @@ _GATE_SHARE = 8
 _FEWEST_GATES = 8
 # Sides from which the picture is halved once, and twice, before the first stage: small ones are not thrown away.
 _HALVED_FROM, _QUARTERED_FROM = 40, 64
-_PATCHES = 16  # about so many to a side for the transformer
+_PATCHES = 12  # at most so many to a side for the transformer
 
 _Value = TypeVar("_Value")
 

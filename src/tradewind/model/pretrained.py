@@ -31,8 +31,8 @@ from tradewind.product import Model
 Adapt: TypeAlias = Literal["frozen", "full", "lora"]
 
 _HINT = "Name a folder with config.json, model.safetensors and tokenizer.json."
-# The text recipe's rate suits layers that start at random; these scale it for what is pretrained (LAB.md).
-_RATES: Mapping[Adapt, float] = {"frozen": 0.5, "full": 0.025, "lora": 0.25}
+# The rate of a run suits layers that start at random, 1e-3; these scale it for what is pretrained (LAB.md).
+_RATES: Mapping[Adapt, float] = {"full": 0.03, "lora": 0.3}
 _MOST_BYTES = 1 << 30
 
 
@@ -42,6 +42,8 @@ class PretrainedBody(Body):
     Pooling is the mean over the tokens, or the first token where the folder says so (Reimers and Gurevych,
     Sentence-BERT, 2019). A frozen encoder stays in evaluation mode, and may `remember` what it made of a text.
     """
+
+    wide_rate = 5.0
 
     def __init__(self, model: nn.Module, *, width: int, pooling: str, offset: int, adapt: Adapt) -> None:
         super().__init__()
@@ -96,7 +98,7 @@ class PretrainedBody(Body):
         used = 0
         with torch.no_grad():
             for tokens_BT in batches:
-                vectors_BD = self.encode(tokens_BT.to(device)).cpu().numpy()
+                vectors_BD = self.encode(tokens_BT.to(device)).float().cpu().numpy()
                 used += vectors_BD.nbytes
                 if used > most_bytes:
                     break
@@ -122,13 +124,12 @@ class PretrainedBody(Body):
         return encoded_BD
 
     def parameter_groups(self) -> Mapping[str, dict[str, float]]:
-        """The rate of what is pretrained, or of the hidden layer of a frozen encoder."""
-        prefix = "hidden." if self.adapt == "frozen" else "model."
-        return {prefix: {"lr_scale": _RATES[self.adapt]}}
+        """The rate of what is pretrained and learns on."""
+        return {} if self.adapt == "frozen" else {"model.": {"lr_scale": _RATES[self.adapt]}}
 
 
 def body(tokens: TensorFeature, settings: Model) -> PretrainedBody:
-    """The body for a text column from `settings.pretrained`, `adapt` and `lora_rank`. Registered as an entry point.
+    """The body for a text column from `settings.pretrained`, `adapt` and `lora_rank`.
 
     Raises ModelError when the folder is no text encoder with safetensors, or the column was encoded by another tokeniser.
     """
@@ -168,8 +169,8 @@ def load(folder: Path) -> Any:
         )
     was = transformers.utils.logging.get_verbosity()
     bars = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model = transformers.AutoModel.from_pretrained(
             str(folder),
@@ -186,7 +187,7 @@ def load(folder: Path) -> Any:
     finally:
         transformers.utils.logging.set_verbosity(was)
         if bars:
-            transformers.utils.logging.enable_progress_bar()
+            transformers.utils.logging.enable_progress_bar()  # type: ignore[no-untyped-call]
     return model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
 
 

@@ -206,10 +206,12 @@ class _CellAttention(nn.Module):
         mixed = functional.scaled_dot_product_attention(
             self._split(self.query(asking_BQD)), self._split(key), self._split(value)
         )
-        tokens_BTD = tokens_BTD + self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
+        read_BTD: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        tokens_BTD = tokens_BTD + self.dropout(read_BTD)
         up, gate = self.gate(self.gate_norm(tokens_BTD)).chunk(2, dim=-1)
         gated_BTD: Tensor = self.down(self.dropout(up * functional.relu(gate)))
-        return tokens_BTD + self.dropout(gated_BTD)
+        dropped_BTD: Tensor = self.dropout(gated_BTD)
+        return tokens_BTD + dropped_BTD
 
     def _split(self, tokens_BTD: Tensor) -> Tensor:
         width = tokens_BTD.shape[-1] // self.heads

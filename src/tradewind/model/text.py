@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from importlib import import_module
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tradewind import plugins
-from tradewind.errors import ModelError
+from tradewind.errors import EnvironmentFailure, ModelError
 from tradewind.features.column import Layout, TensorFeature
 from tradewind.model.encoder import Encoder
 from tradewind.product import Model
@@ -25,8 +25,6 @@ from tradewind.product import Model
 _WIDTH, _DEPTH, _HEADS, _DROPOUT = 128, 1, 4, 0.5
 # Shares of whole tokens and of n-grams that training leaves out, in a network that has any dropout.
 _TOKENS_DROPPED, _NGRAMS_DROPPED = 0.1, 0.1
-# The linear part learns from sparse inputs of length 1: it needs larger steps, and no decay (LAB.md).
-_WIDE_RATE = 2.5
 _WIDE_WEIGHTS, _WIDE_RANK = 20_000_000, 64
 _FAR = -1e4
 _ROTARY_BASE = 10_000.0
@@ -36,6 +34,8 @@ class Body(nn.Module):
     """Maps tokens int64 [B, T] to one vector per row, float [B, `out_width`]. A row of padding alone is allowed."""
 
     out_width: int
+    # The linear part beside it learns from sparse inputs of length 1: it needs larger steps, and no decay (LAB.md).
+    wide_rate: float = 2.5
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
         raise NotImplementedError
@@ -76,7 +76,9 @@ class TextEncoder(Encoder):
 
     def parameter_groups(self) -> Mapping[str, dict[str, float]]:
         groups = {f"body.{prefix}": settings for prefix, settings in self.body.parameter_groups().items()}
-        return groups | ({"wide.": {"lr_scale": _WIDE_RATE, "weight_decay": 0.0}} if self.wide is not None else {})
+        if self.wide is not None:
+            groups["wide."] = {"lr_scale": self.body.wide_rate, "weight_decay": 0.0}
+        return groups
 
 
 class NgramLogits(nn.Module):
@@ -265,8 +267,8 @@ class Block(nn.Module):
             rotate(query_BHTd), rotate(key_BHTd), value_BHTd, attn_mask=mask_B11T
         )
         x_BTD = x_BTD + self.dropout(self.out(seen_BHTd.transpose(1, 2).reshape(rows, length, width)))
-        x_BTD = x_BTD + self.dropout(self.perceptron(self.norm_perceptron(x_BTD)))
-        return x_BTD
+        changed_BTD: Tensor = self.dropout(self.perceptron(self.norm_perceptron(x_BTD)))
+        return x_BTD + changed_BTD
 
 
 def rotate(x_BHTd: Tensor) -> Tensor:
@@ -304,8 +306,7 @@ def build(layout: Layout, settings: Model, *, outputs: int) -> Encoder:
     body: Body
     match settings.text:
         case "pretrained":
-            # An entry point, because importing transformers takes as long as training on a small table.
-            body = plugins.load("encoders", "pretrained")(tokens, settings)
+            body = _pretrained(tokens, settings)
             dropout = min(dropout, 0.3)
         case "rnn":
             body = RnnBody(vocabulary, width=width, depth=depth, cell=settings.cell, dropout=dropout)
@@ -314,6 +315,19 @@ def build(layout: Layout, settings: Model, *, outputs: int) -> Encoder:
         case _:
             body = CnnBody(vocabulary, width=width, depth=depth, dropout=dropout)
     return TextEncoder(body, layout, outputs=outputs, ngrams=ngrams, dropout=dropout)
+
+
+def _pretrained(tokens: TensorFeature, settings: Model) -> Body:
+    """Loads `pretrained.py` only now: importing transformers takes as long as training on a small table."""
+    try:
+        module = import_module("tradewind.model.pretrained")
+    except ModuleNotFoundError as error:
+        raise EnvironmentFailure(
+            f"A pretrained text encoder needs the package {error.name}, which is not installed.",
+            code="package_missing",
+            hint="Install it with: pip install 'tradewind[train]'.",
+        ) from error
+    return cast("Body", module.body(tokens, settings))
 
 
 def _feature(layout: Layout, role: str) -> TensorFeature:

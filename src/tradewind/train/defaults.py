@@ -82,7 +82,7 @@ _IMAGE_CNN = Recipe(
     updates=400, patience=10, clip=None, smoothing=0.1, average_decay=0.99, warmup=0.2,
     image=ImageAugment(flip="horizontal", rotate=5, crop=0.03, scale=0.05),
 )  # fmt: skip
-_TEXT_LARGE = replace(_TEXT_CNN, width=256, depth=4, dropout=0.1, rate=5e-4, small_rate=5e-4)
+_TEXT_TRANSFORMER = replace(_TEXT_CNN, depth=2, rate=1e-3, small_rate=1e-3)
 _PRETRAINED = replace(_TEXT_CNN, dropout=0.3, rate=1e-3, small_rate=1e-3)
 
 # The first recipe of a modality is its default.
@@ -94,8 +94,8 @@ _RECIPES: Mapping[Modality, Mapping[str, Recipe]] = {
     },
     "text": {
         "cnn": _TEXT_CNN,
-        "rnn": replace(_TEXT_CNN, depth=1),
-        "transformer": _TEXT_LARGE,
+        "rnn": _TEXT_CNN,
+        "transformer": _TEXT_TRANSFORMER,
         "pretrained": _PRETRAINED,
     },
     "image": {
@@ -104,11 +104,11 @@ _RECIPES: Mapping[Modality, Mapping[str, Recipe]] = {
         "vit": replace(_IMAGE_CNN, width=128, depth=6, rate=1e-3, small_rate=1e-3, clip=1.0),
     },
 }
-# Weights that come from elsewhere are changed with care (Devlin et al. 2019; Hu et al. 2022).
+# The rate is that of the new layers; `model/pretrained.py` scales it down for weights that come from elsewhere.
 _ADAPTED: Mapping[str, Recipe] = {
     "frozen": _PRETRAINED,
-    "full": replace(_PRETRAINED, dropout=0.1, rate=3e-5, small_rate=3e-5, epochs=(3, 8), updates=800, patience=2),
-    "lora": replace(_PRETRAINED, dropout=0.1, rate=3e-4, small_rate=3e-4, epochs=(4, 12), updates=1000, patience=3),
+    "full": replace(_PRETRAINED, epochs=(3, 8), updates=800, patience=2),
+    "lora": replace(_PRETRAINED, epochs=(4, 12), updates=1000),
 }
 
 

@@ -313,7 +313,7 @@ class _Run:
             Progress(
                 step=self.at.step,
                 steps=self.steps,
-                epoch=min(self.at.epoch + 1, self.epochs),
+                epoch=self.at.epoch + (self.at.batches > 0),
                 epochs=self.epochs,
                 loss=loss,
                 rows_per_s=self.rows / max(took, 1e-9),
