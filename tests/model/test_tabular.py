@@ -152,8 +152,9 @@ def test_members_start_apart():
 
 
 def test_auto_is_tabm_and_kind_speaks_where_tabular_is_silent():
-    assert encoder("auto").members == 8
-    assert encoder("auto", kind="mlp").members == 1
+    assert build(LAYOUT, Model(), outputs=2).members == 8
+    assert build(LAYOUT, Model(kind="mlp"), outputs=2).members == 1
+    assert build(LAYOUT, Model(kind="mlp", tabular="tabm"), outputs=2).members == 8
 
 
 def test_the_last_layer_of_a_transformer_may_ask_for_the_reader_alone():

@@ -313,10 +313,12 @@ class _Look:
 
 def _look(value: object) -> _Look | None:
     try:
-        picture = _opened(value)
+        content = _content(value)
+        picture = _opened(content, at_least=_SIDES[0][1])
     except DataError:
         return None
-    return _Look(max(picture.size), _is_grey(picture))
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as whole:  # its head alone: the other may be reduced
+        return _Look(max(whole.size), _is_grey(picture))
 
 
 def _is_grey(picture: Image.Image) -> bool:

@@ -95,7 +95,7 @@ class PretrainedBody(Body):
         if self.adapt != "frozen":
             return 0
         device = next(self.model.parameters()).device
-        used = 0
+        used = sum(vector_D.nbytes for vector_D in self._memory.values())
         with torch.no_grad():
             for tokens_BT in batches:
                 vectors_BD = self.encode(tokens_BT.to(device)).float().cpu().numpy()

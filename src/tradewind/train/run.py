@@ -28,12 +28,13 @@ from tradewind.features.target import ClassTarget, NumberTarget
 from tradewind.files import digest_json, read_json, write_bytes, write_json
 from tradewind.model.assemble import assemble
 from tradewind.model.export import TOLERANCE, ExportReport, export, predict
+from tradewind.model.text import TextEncoder
 from tradewind.model.trunk import TradewindModel
 from tradewind.model.weights import load_model, parameters, save_model
 from tradewind.product import Product
 from tradewind.release.golden import Golden, write_golden
 from tradewind.train.defaults import Facts, resolve
-from tradewind.train.device import choose_device, choose_precision, environment
+from tradewind.train.device import choose_device, choose_precision, environment, to_tensor
 from tradewind.train.guards import check_target
 from tradewind.train.loop import Fitted, Progress, fit
 from tradewind.train.objectives import Objective, balanced_weights
@@ -115,6 +116,7 @@ def train(
         write_json(folder / "product.json", product.resolved())
         threads = _threads(folder, product, device)
         model = assemble(product, features, seed=settings.seed).to(device)
+        _remember(model, [split, held], device)
         fitted = fit(
             model, _task(model, product, features, split, held, device), _batches(product, features, split),
             settings=settings.model_copy(update={"threads": threads}), folder=folder, fingerprint=features.fingerprint,
@@ -122,6 +124,7 @@ def train(
             sinks=open_sinks(settings.sinks, folder, product=product.product),
         )  # fmt: skip
         # ---- 4. what it leaves behind
+        _forget(model)
         save_model(model, folder / "best.safetensors", metadata={"fingerprint": features.fingerprint})
         raw, golden = golden_rows(features, held if held.rows else split)
         report = export(model, features, folder, golden=golden)
@@ -196,6 +199,28 @@ def _batches(product: Product, features: FeatureSet, split: Split) -> Batches:
     seed = product.train.seed
     augment = build_augment(product.data.augment, features, seed, raw=split.raw_column)
     return Batches(split, size=product.train.batch, seed=seed, shuffle=True, augment=augment)
+
+
+def _remember(model: TradewindModel, splits: list[Split], device: torch.device) -> None:
+    """Lets frozen text encoders see every text once: their vectors never change, so epochs need not make them again.
+
+    Always in the same batches, of texts of like length, so that a resumed run remembers the same bits.
+    """
+    for body, name in _frozen_bodies(model):
+        for split in splits:
+            batches = Batches(split, size=_VALIDATION_ROWS_TENSORS, seed=0, shuffle=True).epoch(0)
+            body.remember(to_tensor(batch.inputs[name], device) for batch in batches)
+
+
+def _forget(model: TradewindModel) -> None:
+    for body, _ in _frozen_bodies(model):
+        body.forget()
+
+
+def _frozen_bodies(model: TradewindModel) -> list[tuple[Any, str]]:
+    """Bodies that can remember, with the name of their tokens; known by that, so that transformers is not imported."""
+    encoders = [encoder for encoder in model.encoders.values() if isinstance(encoder, TextEncoder)]
+    return [(encoder.body, encoder.tokens) for encoder in encoders if hasattr(encoder.body, "remember")]
 
 
 def _threads(folder: Path, product: Product, device: torch.device) -> int:
