@@ -120,5 +120,96 @@ def predict_once(work: Path, calls: int = 2000) -> tuple[float, float]:
     return median(ours), median(floor)
 
 
+def training_step(work: Path, rounds: int = 12) -> tuple[float, float]:
+    """Median seconds of one step: our loop, and a plain loop written by hand, same module, batch and optimizer, in turn.
+
+    Both run the default network over the demo's cases, without averaging or clipping, which the plain loop lacks.
+    """
+    import torch
+
+    from tradewind.data import dataset as datasets
+    from tradewind.data.batches import Batches
+    from tradewind.model.assemble import assemble
+    from tradewind.product_file import load
+    from tradewind.train.defaults import Facts, resolve
+    from tradewind.train.loop import fit
+    from tradewind.train.objectives import Objective
+    from tradewind.train.tasks import SupervisedTask
+
+    torch.set_num_threads(1)
+    folder = finished_product(work)
+    changes = [
+        "train.average=none",
+        "train.clip=none",
+        "train.epochs=40",
+        "train.optimizer=adamw",
+        "train.stop_early=never",
+    ]
+    product = load(
+        folder, changes=[*changes, "train.schedule=constant", "train.warmup=0", "train.checkpoint.minutes=60"]
+    )
+    (place,) = (folder / ".tradewind" / "datasets").glob("[!.]*")
+    dataset = datasets.load(place)
+    features, split = dataset.features, dataset.split("train")
+    product = resolve(product, Facts.of(features.layout, rows=split.rows, validation_rows=0, classes=2))
+    size, rate, decay = product.train.batch, product.train.learning_rate, product.train.l2
+    assert isinstance(size, int)
+    assert isinstance(rate, float)
+    assert isinstance(decay, float)
+    settings = product.train.model_copy(update={"threads": 1, "precision": "float32", "stop_early": "never"})
+
+    def ours(trial: int) -> float:
+        model = assemble(product, features, seed=0)
+        device = torch.device("cpu")
+        task = SupervisedTask(
+            model=model,
+            objective=Objective("cross_entropy"),
+            device=device,
+            validation=None,
+            monitor="log_loss",
+            unit=None,
+        )
+        batches = Batches(split, size=size, seed=0, shuffle=True)
+        place = work / f"steps-{trial}"
+        place.mkdir()
+        started = time.perf_counter()
+        done = fit(
+            model,
+            task,
+            batches,
+            settings=settings,
+            folder=place,
+            fingerprint="",
+            device=device,
+            precision="float32",
+            overrides=model.parameter_groups(),
+        )
+        return (time.perf_counter() - started) / done.steps
+
+    def plain() -> float:
+        model = assemble(product, features, seed=0).train()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
+        inputs = {name: torch.from_numpy(np.asarray(array)) for name, array in split.arrays.items()}
+        target = torch.from_numpy(np.asarray(split.target))
+        generator = torch.Generator().manual_seed(0)
+        steps = 0
+        started = time.perf_counter()
+        for _ in range(40):
+            for places in torch.randperm(len(target), generator=generator).split(size):
+                logits_BMK = model({name: array[places] for name, array in inputs.items()})
+                members = logits_BMK.shape[1]
+                loss = torch.nn.functional.cross_entropy(
+                    logits_BMK.flatten(0, 1), target[places].repeat_interleave(members)
+                )
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                steps += 1
+        return (time.perf_counter() - started) / steps
+
+    pairs = [(ours(trial), plain()) for trial in range(rounds)]
+    return median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
+
+
 if __name__ == "__main__":
     {"tradewind": prepare_tradewind, "pandas": prepare_pandas}[sys.argv[1]](Path(sys.argv[2]))

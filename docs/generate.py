@@ -21,7 +21,7 @@ def reference() -> str:
         lines += [f"### `tradewind {name}`", "", verb.help, "", "| option | meaning |", "|---|---|"]
         for parameter in load_verb(name).params:
             names = ", ".join(f"`{option}`" for option in parameter.opts if option.startswith("-"))
-            label = names or f"`{parameter.human_readable_name}`"
+            label = names or f"`{parameter.name}`"
             lines.append(f"| {label} | {getattr(parameter, 'help', '') or ''} |")
         lines.append("")
     lines += ["## Product file", "", "| setting | values | default | meaning |", "|---|---|---|---|"]

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import stat
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,10 +186,35 @@ DATA = [
     Case("unknown kind of URL", product("rows.csv", "gopher://x/rows.csv"), "gopher"),
     Case(
         "pretrained folder missing",
-        product("tabular: mlp, width: 16, depth: 1", "pretrained: nowhere, text: pretrained"),
+        both(
+            product("tabular: mlp, width: 16, depth: 1", "pretrained: nowhere, text: pretrained"),
+            lambda f: (f / "tradewind.yaml").write_text(
+                (f / "tradewind.yaml")
+                .read_text()
+                .replace("  target: churn", "  target: churn\n  columns: {plan: text}")
+            ),
+        ),
         "nowhere",
         verb=("train",),
     ),
+    Case(
+        "pretrained encoder without a text column",
+        product("tabular: mlp, width: 16, depth: 1", "pretrained: nowhere, text: pretrained"),
+        "columns: {NAME: text}",
+        verb=("train",),
+    ),
+    Case("network that suits no column", product("tabular: mlp", "kind: resnet"), "suits none", verb=("train",)),
+    Case("loss of another task", product("epochs: 2", "loss: mse"), "loss mse", verb=("train",)),
+    Case(
+        "a batch for full-batch descent", product("epochs: 2", "optimizer: gd, batch: 8"), "full-batch", verb=("train",)
+    ),
+    Case(
+        "weight of a class that is not there",
+        product("epochs: 2", "class_weights: {maybe: 2}"),
+        "no class maybe",
+        verb=("train",),
+    ),
+    Case("figure that cannot be monitored", product("epochs: 2", "monitor: acuracy"), "accuracy", verb=("train",)),
 ]
 
 ARTIFACTS = [
@@ -303,12 +329,25 @@ def test_a_read_only_folder_is_an_environment_failure(product, capsys, monkeypat
     assert error["code"].startswith("environment.")
 
 
-def test_a_full_disk_is_an_environment_failure(product, capsys, monkeypatch):
-    write_rows(product / "rows.csv", 5000)
-    monkeypatch.setenv("TRADEWIND_HOME", "/dev/full/home")
-    code, _, error = ask(capsys, ("prepare",), product)
-    assert code == 3
-    assert error["code"].startswith("environment.")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount the small disk that this test fills")
+def test_a_full_disk_is_an_environment_failure(product, tmp_path, capsys, monkeypatch):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode()}")
+    try:
+        write_rows(product / "rows.csv", 5000)
+        monkeypatch.setenv("TRADEWIND_HOME", str(disk / "home"))
+        code, told, error = ask(capsys, ("prepare",), product)
+        left = [path for path in (disk / "home" / "datasets").iterdir() if not path.name.startswith(".")]
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+    assert code == 3, told
+    assert error["code"] == "environment.disk_full", error
+    assert left == []
 
 
 def test_the_table_holds_at_least_sixty_distinct_inputs():

@@ -161,6 +161,12 @@ def test_the_most_common_ngrams_are_kept():
     assert min(rows) >= 2
 
 
+def test_of_very_many_texts_every_nth_is_fitted(monkeypatch, column):
+    monkeypatch.setattr("tradewind.features.text._FIT_CHARACTERS", sum(map(len, ENGLISH)) - 1)
+    assert fit(column_of(ENGLISH)).ngrams.rows == 2
+    assert fit(column_of([])).ngrams.rows == 0
+
+
 def test_json_and_back_gives_an_equal_column(column):
     state = json.loads(canonical_json(column.state()))
     again = TextColumn.from_state(state)

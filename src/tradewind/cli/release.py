@@ -89,7 +89,15 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
             },
             "plans": {name: plan.model_dump(mode="json") for name, plan in product.serve.plans.items()},
         }
-        card = render(Facts(manifest, evaluation.content, dataset.profile, product.resolved(), {**run.summary, "model": model_name(run)}))
+        card = render(
+            Facts(
+                manifest,
+                evaluation.content,
+                dataset.profile,
+                product.resolved(),
+                {**run.summary, "model": model_name(run)},
+            )
+        )
         content = Content(
             manifest=manifest,
             graph=evaluation.graph,

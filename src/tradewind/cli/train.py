@@ -21,9 +21,7 @@ def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: 
 def train(session: Session, dataset: Dataset) -> Run:
     """The run of the product over `dataset`; the finished one at once when nothing it is made from has changed."""
     with session.timed("train", "Train"):
-        run = runs.train(
-            session.product, dataset, workspace=session.workspace, progress=lambda at: _show(session, at)
-        )
+        run = runs.train(session.product, dataset, workspace=session.workspace, progress=lambda at: _show(session, at))
     session.outcome.artifacts["run"] = str(run.artifact.folder)
     found = run.summary
     figures = ", ".join(f"{name} {value:.4f}" for name, value in found["validation"].items())

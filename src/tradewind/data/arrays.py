@@ -5,6 +5,7 @@ Not here: what the arrays mean (`encode.py`, `dataset.py`).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,11 @@ class NpyWriter:
         self._file.seek(0)
         self._file.write(b"\x93NUMPY\x01\x00" + room.to_bytes(2, "little") + content.ljust(room - 1).encode() + b"\n")
         self._file.close()
+
+    def abandon(self) -> None:
+        """Lets go of the file as it is, after a failure; what the disk refuses again is not worth telling twice."""
+        with suppress(OSError):
+            self._file.close()
 
 
 def open_array(path: Path) -> NDArray[Any]:

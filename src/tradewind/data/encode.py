@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,14 @@ class SplitWriter:
         if self._raw is not None:
             self._raw.close()
 
+    def abandon(self) -> None:
+        """Lets go of all files after a failure. Without effect once they are complete."""
+        for writer in [*self._arrays.values(), *(part for one in self._ragged.values() for part in one[:2])]:
+            writer.abandon()
+        if self._raw is not None:
+            with suppress(OSError):
+                self._raw.close()
+
 
 def _stored(tensor: TensorFeature) -> type[np.generic]:
     """Integers are kept in 32 bits; `Batches` hands them out in 64."""
@@ -211,8 +220,10 @@ def encode(
     frames: Iterator[pl.DataFrame], sides: NDArray[np.int8], encoder: Encoder, folder: Path
 ) -> Iterator[int]:  # fmt: skip
     """Writes all splits into `folder`; yields the number of rows done. `sides` [R] is in the order of the frames."""
-    with writing(str(folder)):
+    with writing(str(folder)), ExitStack() as stack:
         writers = [SplitWriter(folder, name, int((sides == side).sum()), encoder) for side, name in enumerate(SPLITS)]
+        for writer in writers:
+            stack.callback(writer.abandon)
         done = 0
         raw: list[Future[None]] = []  # raw rows are written while the next chunk is encoded
         with ThreadPoolExecutor(1) as thread:

@@ -28,7 +28,8 @@ Bag: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float32]]
 # Up to 256 tokens always; longer only where more than one training text in a hundred is.
 _TOKENS, _MOST_TOKENS, _LONG_SHARE = 256, 512, 0.99
 _NGRAMS, _LEAST_COUNT, _LONGEST_NGRAM = 50_000, 2, 5
-_FIT_ROWS = 100_000
+# Fitting counts every n-gram in Python: about a second for a million characters.
+_FIT_CHARACTERS = 20_000_000
 _MOST_CHARACTERS = 8_000
 _CACHED, _CACHED_CHARACTERS = 50_000, 24
 
@@ -168,11 +169,11 @@ class TextColumn:
         """Fits on training values, shape [B]; `seed` is not needed.
 
         Options: `tokeniser` (a folder or file; otherwise one is fitted), `max_tokens` (256 by default, up to 512 where
-        training texts are longer), `vocabulary` (8,000) and `most_ngrams` (50,000). Of more than 100,000 values as many
-        are taken, evenly. Raises DataError for a tokeniser that cannot be read.
+        training texts are longer), `vocabulary` (8,000) and `most_ngrams` (50,000). Of more than 20 million characters
+        as many are taken, evenly. Raises DataError for a tokeniser that cannot be read.
         """
         options = spec.options
-        texts = [as_text(value) for value in _evenly(values, _FIT_ROWS).tolist()]
+        texts = _evenly([as_text(value)[:_MOST_CHARACTERS] for value in values.tolist()], _FIT_CHARACTERS)
         wanted = options.get("max_tokens")
         if path := options.get("tokeniser"):
             tokenizer = Tokenizer.from_file(Path(path), max_tokens=int(wanted or _TOKENS))
@@ -271,10 +272,9 @@ def _character_ngrams(stretch: str) -> list[str]:
     return [marked[at : at + n] for n in range(2, min(_LONGEST_NGRAM, size) + 1) for at in range(size - n + 1)]
 
 
-def _evenly(values: Values, most: int) -> Values:
-    if len(values) <= most:
-        return values
-    return values[np.linspace(0, len(values) - 1, most).astype(np.int64)]
+def _evenly(texts: list[str], most: int) -> list[str]:
+    """All texts, or every n-th so that about `most` characters are left."""
+    return texts[:: -(-sum(map(len, texts)) // most) or 1]
 
 
 def _length(tokenizer: Tokenizer, texts: Sequence[str]) -> int:

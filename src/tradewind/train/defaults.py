@@ -140,6 +140,11 @@ def _kind(model: Model, modality: Modality) -> str:
 
 
 def _check_kind(model: Model, modalities: tuple[Modality, ...]) -> None:
+    if model.pretrained is not None and "text" not in modalities:
+        raise ModelError(
+            f"A pretrained text encoder is named, but the columns are {' and '.join(modalities)}.", code="kind_unsuited",
+            where="model.pretrained", hint="Leave it out, or say which column is text: columns: {NAME: text}.",
+        )  # fmt: skip
     if model.kind == "auto" or any(model.kind in _RECIPES[modality] for modality in modalities):
         return
     suited = sorted({kind for modality in modalities for kind in _RECIPES[modality]})
