@@ -218,6 +218,10 @@ class Train(Section):
     accumulate: Positive = Field(1, description="Batches per step of the optimizer")
     stop_early: Positive | Literal["auto", "never"] = Field("auto", description="Epochs without improvement")
     monitor: str = Field("auto", description="Validation figure that chooses the best weights")
+    keep: Literal["auto", "best", "last"] = Field("auto", description="Weights of the best epoch, or of the last one")
+    beta2: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = Field(
+        "auto", description="Adam: decay of the second moment"
+    )
     average: Literal["auto", "none", "ema", "swa"] = Field("auto", description="Averaging of weights")
     average_decay: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

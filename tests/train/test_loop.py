@@ -121,6 +121,15 @@ def test_it_stops_early_and_keeps_the_best(tmp_path):
     assert held.validate()["log_loss"] == fitted.figures["log_loss"]
 
 
+def test_the_last_weights_are_kept_where_asked(tmp_path):
+    changes = {"rows": 20, "epochs": 30, "learning_rate": 0.1, "schedule": "constant", "validation": True}
+    last, _ = fit_moons(tmp_path / "last", keep="last", stop_early="never", **changes)
+    best, _ = fit_moons(tmp_path / "best", keep="best", stop_early="never", **changes)
+    assert last.best_epoch == 30
+    assert best.best_epoch < 30
+    assert best.figures["log_loss"] < last.figures["log_loss"]
+
+
 def test_it_stops_when_its_time_is_up(tmp_path):
     fitted, _ = fit_moons(tmp_path, epochs=100_000, max_minutes=0.002, stop_early="never")
     assert fitted.stopped == "time"

@@ -42,18 +42,19 @@ def test_momentum_is_nesterovs():
     assert found == pytest.approx(weight, rel=1e-6)
 
 
+@pytest.mark.parametrize("beta2", [0.999, 0.9])
 @pytest.mark.parametrize(("name", "decoupled"), [("adam", False), ("adamw", True)])
-def test_adam_is_the_papers(name, decoupled):
+def test_adam_is_the_papers(name, decoupled, beta2):
     """Kingma and Ba 2015, algorithm 1; Loshchilov and Hutter 2019, algorithm 2."""
     weight, m, v, decay = 1.0, 0.0, 0.0, 0.2
     for t, gradient in enumerate([2.0, -1.0, 0.5], start=1):
         g = gradient if decoupled else gradient + decay * weight
-        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        m, v = 0.9 * m + 0.1 * g, beta2 * v + (1 - beta2) * g * g
         if decoupled:
             weight -= 0.1 * decay * weight
-        weight -= 0.1 * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)) ** 0.5 + 1e-8)
+        weight -= 0.1 * (m / (1 - 0.9**t)) / ((v / (1 - beta2**t)) ** 0.5 + 1e-8)
     model = one_weight()
-    found = steps(model, optimizers.build(model, name=name, rate=0.1, weight_decay=decay), [2.0, -1.0, 0.5])
+    found = steps(model, optimizers.build(model, name=name, rate=0.1, weight_decay=decay, beta2=beta2), [2.0, -1.0, 0.5])
     assert found == pytest.approx(weight, rel=1e-5)
 
 

@@ -46,7 +46,7 @@ _GREY_SPREAD = 2.0  # mean difference between channels, of 255, up to which a co
 _FIT_IMAGES = 2_000
 _SMALLEST_SIDE, _LARGEST_SIDE, _SIDE_STEP = 16, 1024, 16
 # (rows up to, side): a network on two cores should see each picture some twenty times in minutes (LAB.md).
-_SIDES = ((4_000, 128), (20_000, 96), (10**12, 64))
+_SIDES = ((20_000, 96), (10**12, 64))
 _THREADED_ROWS = 8
 
 
@@ -197,7 +197,9 @@ def _opened(value: object, *, at_least: int | None = None) -> Image.Image:
 
 def _unreadable(reason: str) -> DataError:
     return DataError(
-        f"The picture cannot be read: {reason}.", code="image_unreadable", hint="Replace the file, or leave the row out."
+        f"The picture cannot be read: {reason}.",
+        code="image_unreadable",
+        hint="Replace the file, or leave the row out.",
     )
 
 
@@ -350,7 +352,9 @@ def _channels(spec: ColumnSpec, *, grey: bool) -> int:
         return 1 if grey else 3
     if asked not in (1, 3):
         raise DataError(
-            f"channels is {asked!r}, but is 1 (grey) or 3 (colour).", code="option_range", where=f"data.columns.{spec.name}"
+            f"channels is {asked!r}, but is 1 (grey) or 3 (colour).",
+            code="option_range",
+            where=f"data.columns.{spec.name}",
         )
     return int(asked)
 

@@ -95,7 +95,7 @@ class ImageEncoder(Encoder):
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         x_BCHW = self.normalise(inputs[self.name])
-        # Channels last is a quarter faster on processors.
+        # Channels last takes a fifth less time on processors.
         x_BD: Tensor = self.net(x_BCHW.contiguous(memory_format=torch.channels_last))
         dropped: Tensor = self.dropout(x_BD).unsqueeze(1)
         return dropped
@@ -192,9 +192,7 @@ class VisionTransformer(nn.Module):
     The convolutions are what lets it learn from few pictures; the vector is the mean over patches.
     """
 
-    def __init__(
-        self, size: tuple[int, int, int], *, width: int, depth: int, heads: int, dropout: float
-    ) -> None:
+    def __init__(self, size: tuple[int, int, int], *, width: int, depth: int, heads: int, dropout: float) -> None:
         super().__init__()
         channels, height, breadth = size
         layers: list[nn.Module] = []

@@ -59,11 +59,13 @@ class Recipe:
     batch: tuple[int, int]
     epochs: tuple[int, int]
     updates: int
-    patience: int
+    patience: int | None
     clip: float | None
     smoothing: float
     average_decay: float | None
     warmup: float
+    beta2: float = 0.999
+    keep: Literal["best", "last"] = "best"
     heads: int = 4
     members: int = 1
     image: ImageAugment | None = None
@@ -75,11 +77,11 @@ _TABM = Recipe(
 )  # fmt: skip
 _TEXT_CNN = Recipe(
     width=128, depth=1, dropout=0.5, rate=2e-3, small_rate=2e-3, weight_decay=0.01, batch=(16, 64), epochs=(13, 30),
-    updates=1500, patience=3, clip=1.0, smoothing=0.1, average_decay=0.995, warmup=0.1,
+    updates=1500, patience=3, clip=1.0, smoothing=0.1, average_decay=0.995, warmup=0.1, beta2=0.99,
 )  # fmt: skip
 _IMAGE_CNN = Recipe(
-    width=32, depth=4, dropout=0.2, rate=3e-3, small_rate=3e-3, weight_decay=0.05, batch=(8, 32), epochs=(20, 60),
-    updates=400, patience=10, clip=None, smoothing=0.1, average_decay=0.99, warmup=0.2,
+    width=32, depth=4, dropout=0.2, rate=2e-3, small_rate=2e-3, weight_decay=0.05, batch=(16, 32), epochs=(20, 60),
+    updates=1000, patience=None, clip=None, smoothing=0.1, average_decay=0.99, warmup=0.2, beta2=0.99, keep="last",
     image=ImageAugment(flip="horizontal", rotate=5, crop=0.03, scale=0.05),
 )  # fmt: skip
 _TEXT_TRANSFORMER = replace(_TEXT_CNN, depth=2, rate=1e-3, small_rate=1e-3)
@@ -169,7 +171,7 @@ def _model(model: Model, chosen: Mapping[Modality, str], main: Modality, recipe:
     if model.numbers == "auto":
         update["numbers"] = "piecewise"
     if model.ngrams == "auto":
-        update["ngrams"] = "text" in chosen and chosen["text"] != "pretrained"
+        update["ngrams"] = "text" in chosen
     return model.model_copy(update=update)
 
 
@@ -192,7 +194,9 @@ def _train(train: Train, recipe: Recipe, facts: Facts) -> Train:
         "label_smoothing": recipe.smoothing if smoothed else 0.0,
         "l2": recipe.weight_decay if decoupled else min(recipe.weight_decay, _COUPLED_DECAY),
         "clip": recipe.clip if recipe.clip is not None else "none",
-        "stop_early": recipe.patience if facts.validation_rows else "never",
+        "stop_early": recipe.patience if recipe.patience and facts.validation_rows else "never",
+        "keep": recipe.keep,
+        "beta2": recipe.beta2,
         "average": "ema" if recipe.average_decay is not None else "none",
         "average_decay": recipe.average_decay or _AVERAGE_DECAY,
     }

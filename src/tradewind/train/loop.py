@@ -138,8 +138,10 @@ class _Run:
         assert settings.average != "auto"
         decay = settings.l2 if isinstance(settings.l2, float) else 0.0
         self.optimizer = optimizers.build(
-            model, name=settings.optimizer, rate=self.rate, weight_decay=decay, overrides=overrides
-        )
+            model, name=settings.optimizer, rate=self.rate, weight_decay=decay, overrides=overrides,
+            beta2=settings.beta2 if isinstance(settings.beta2, float) else 0.999,
+        )  # fmt: skip
+        self.keep_last = settings.keep == "last"
         self.matrices = [p for p in self.optimizer.parameters if p.ndim >= 2]
         self.schedule = Schedule(
             settings.schedule,
@@ -259,9 +261,10 @@ class _Run:
             monitor = self.task.monitor if self.task.monitor in figures else "loss"
             guards.check_loss(figures[monitor], step=at.step)
             improved = self._better(figures[monitor], lower=lower_is_better(monitor))
-            if improved or len(figures) == 1:  # without validation rows the last weights are taken
-                at.best_figure, at.best_epoch, at.best_step = figures[monitor], at.epoch, at.step
-                at.best_figures = figures
+            # Without validation rows, or where so few would choose by luck, the last weights are taken.
+            if improved or self.keep_last or len(figures) == 1:
+                at.best_figure = figures[monitor] if improved else at.best_figure
+                at.best_epoch, at.best_step, at.best_figures = at.epoch, at.step, figures
                 self.best = {name: tensor.detach().clone() for name, tensor in trained_tensors(self.model).items()}
         at.bad_epochs = 0 if improved else at.bad_epochs + 1
         self.schedule.observe(improved=improved)

@@ -14,6 +14,7 @@ from torch.optim import SGD, Adam, AdamW, Muon, Optimizer
 
 OptimizerName: TypeAlias = Literal["gd", "sgd", "momentum", "adam", "adamw", "muon"]
 
+_BETA1 = 0.9
 _MOMENTUM = 0.9
 
 
@@ -66,6 +67,7 @@ def build(
     name: OptimizerName,
     rate: float,
     weight_decay: float,
+    beta2: float = 0.999,
     overrides: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Optimizers:
     """An optimizer over the parameters that learn.
@@ -75,9 +77,12 @@ def build(
     Hutter 2019), the others through the gradient (L2).
     """
     named = [(key, p) for key, p in model.named_parameters() if p.requires_grad]
+    betas = (_BETA1, beta2)
     fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for _, p in named)
     if name == "muon":
-        return _muon(model, named, rate=rate, weight_decay=weight_decay, overrides=overrides or {}, fused=fused)
+        return _muon(
+            model, named, rate=rate, weight_decay=weight_decay, betas=betas, overrides=overrides or {}, fused=fused
+        )
     groups = _groups(named, weight_decay=weight_decay, overrides=overrides or {})
     match name:
         case "gd" | "sgd":
@@ -85,9 +90,9 @@ def build(
         case "momentum":
             return Optimizers([SGD(groups, lr=rate, momentum=_MOMENTUM, nesterov=True, fused=fused)])
         case "adam":
-            return Optimizers([Adam(groups, lr=rate, fused=fused)])
+            return Optimizers([Adam(groups, lr=rate, betas=betas, fused=fused)])
         case _:
-            return Optimizers([AdamW(groups, lr=rate, fused=fused)])
+            return Optimizers([AdamW(groups, lr=rate, betas=betas, fused=fused)])
 
 
 def _muon(
@@ -96,6 +101,7 @@ def _muon(
     *,
     rate: float,
     weight_decay: float,
+    betas: tuple[float, float],
     overrides: Mapping[str, Mapping[str, float]],
     fused: bool,
 ) -> Optimizers:
@@ -113,7 +119,8 @@ def _muon(
         groups = _groups(matrices, weight_decay=weight_decay, overrides=overrides)
         parts.append(Muon(groups, lr=rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"))
     if rest:
-        parts.append(AdamW(_groups(rest, weight_decay=weight_decay, overrides=overrides), lr=rate, fused=fused))
+        groups = _groups(rest, weight_decay=weight_decay, overrides=overrides)
+        parts.append(AdamW(groups, lr=rate, betas=betas, fused=fused))
     return Optimizers(parts)
 
 
