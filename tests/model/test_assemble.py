@@ -87,3 +87,25 @@ def test_a_row_alone_gets_what_it_gets_among_others():
     model, inputs = joined(), joined_inputs()
     alone = torch.cat([model({name: tensor[i : i + 1] for name, tensor in inputs.items()}) for i in range(5)])
     np.testing.assert_allclose(alone.detach(), model(inputs).detach(), atol=1e-6)
+
+
+def picture(column):
+    meta = {"mean": [100.0], "std": [50.0]}
+    return TensorFeature(f"image:{column}", column, "image", "uint8", (1, 16, 16), meta)
+
+
+def test_pictures_alone_have_members_and_beside_others_one_encoder_each():
+    settings = Model(image="cnn", tabular="mlp", width=8, depth=2, dropout=0.0, numbers="linear", members=3)
+    alone = build_encoders(Layout(tensors=(picture("scan"),)), settings, outputs=2)
+    assert [encoder.members for encoder in alone.values()] == [3]
+    two = build_encoders(Layout(tensors=(picture("left"), picture("right"))), settings, outputs=2)
+    assert [encoder.members for encoder in two.values()] == [1, 1]
+
+
+def test_members_start_apart_and_answer_apart():
+    settings = Model(image="cnn", width=8, depth=2, dropout=0.0, members=3)
+    (encoder,) = build_encoders(Layout(tensors=(picture("scan"),)), settings, outputs=2).values()
+    pixels = torch.randint(0, 256, (4, 1, 16, 16), dtype=torch.uint8)
+    answers_BMD = encoder.eval()({"image:scan": pixels})
+    assert answers_BMD.shape[:2] == (4, 3)
+    assert not torch.allclose(answers_BMD[:, 0], answers_BMD[:, 1])

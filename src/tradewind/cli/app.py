@@ -24,6 +24,10 @@ from typer.core import TyperCommand, TyperGroup
 from tradewind import __version__
 from tradewind.errors import CheckFailed, EnvironmentFailure, InputError, TradewindError
 
+# Two threads that spin at every barrier cost a busy machine far more than waking them (LAB.md). Read by OpenMP when
+# torch or LightGBM is loaded, which no verb has done yet; whoever sets it keeps his choice.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 EXIT_CODES: dict[type[TradewindError], int] = {CheckFailed: 1, InputError: 2, EnvironmentFailure: 3}
 
 

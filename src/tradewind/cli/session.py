@@ -100,8 +100,8 @@ class Session:
     def open(cls, folder: Path, changes: Sequence[str] | None = None) -> Session:
         """Reads `tradewind.yaml` in `folder`. Raises ProductFileError."""
         product = product_file.load(folder, changes=changes or ())
-        base = folder if folder.is_dir() else folder.parent
-        return cls(base.resolve(), product, Workspace.of(base), Voice(language=product.language))
+        base = (folder if folder.is_dir() else folder.parent).resolve()
+        return cls(base, _placed(product, base), Workspace.of(base), Voice(language=product.language))
 
     @contextmanager
     def timed(self, stage: str, title: str) -> Iterator[None]:
@@ -109,6 +109,18 @@ class Session:
         with self.voice.stage(title):
             yield
         self.outcome.seconds[stage] = time.perf_counter() - started
+
+
+def _placed(product: Product, base: Path) -> Product:
+    """The product with the folders of pretrained parts taken from its own folder, wherever the verb was called."""
+    columns = {
+        name: column.model_copy(update={"tokeniser": str(base / column.tokeniser)}) if column.tokeniser else column
+        for name, column in product.data.columns.items()
+    }
+    model = product.model
+    if model.pretrained is not None:
+        model = model.model_copy(update={"pretrained": str(base / model.pretrained)})
+    return product.model_copy(update={"data": product.data.model_copy(update={"columns": columns}), "model": model})
 
 
 def emit(value: Mapping[str, Any]) -> None:

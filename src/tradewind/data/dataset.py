@@ -23,7 +23,7 @@ from tradewind.data.steps import FORMAT, Progress, make, open_inputs
 from tradewind.errors import ArtifactError, DataError
 from tradewind.features.column import Values
 from tradewind.features.feature_set import FeatureSet
-from tradewind.files import digest_json, read_json
+from tradewind.files import digest_file, digest_json, read_json
 from tradewind.product import Product
 
 SplitName = Literal["train", "validation", "test"]
@@ -136,12 +136,14 @@ def prepare(product: Product, *, base: Path, workspace: Workspace, progress: Pro
         )  # fmt: skip
     tell = progress or (lambda stage, share: None)
     inputs = open_inputs(product, base=base)
-    made_of = {
+    made_of: dict[str, Any] = {
         "format": FORMAT,
         "task": product.task,
         "data": product.data.model_dump(mode="json"),
         "sources": [item.source.fingerprint() for item in inputs],
     }
+    if product.model.pretrained is not None:
+        made_of["tokeniser"] = _tokeniser_digest(Path(product.model.pretrained))
     found = workspace.find("dataset", digest_json(made_of))
     if found is None:
         with workspace.making("dataset", made_of) as folder:
@@ -149,6 +151,17 @@ def prepare(product: Product, *, base: Path, workspace: Workspace, progress: Pro
         found = workspace.find("dataset", digest_json(made_of))
         assert found is not None
     return Dataset(found)
+
+
+def _tokeniser_digest(folder: Path) -> str:
+    """Of the tokeniser that texts are encoded by. Raises DataError when the folder has none."""
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        raise DataError(
+            "There is no tokenizer.json, so this is no folder of a pretrained text encoder.", code="tokeniser_missing",
+            where=str(folder), hint="Name the folder that save_pretrained wrote under model.pretrained.",
+        )  # fmt: skip
+    return digest_file(file)
 
 
 def load(folder: Path) -> Dataset:

@@ -72,12 +72,19 @@ class Plan:
             )  # fmt: skip
         return replace(self, inputs=inputs, dropped=dropped)
 
-    def specs(self, columns: Mapping[str, ColumnOptions], *, outliers: str) -> list[ColumnSpec]:
-        """What `FeatureSet.fit` is asked to fit, in the order of the source's columns."""
+    def specs(
+        self, columns: Mapping[str, ColumnOptions], *, outliers: str, tokeniser: str | None = None
+    ) -> list[ColumnSpec]:
+        """What `FeatureSet.fit` is asked to fit, in the order of the source's columns.
+
+        `tokeniser` is that of a pretrained encoder, for text columns that name none of their own.
+        """
         specs = []
         for name in self.inputs:
             found = self.inferred[name]
             options = columns.get(name, ColumnOptions()).model_dump(exclude={"kind"}, exclude_none=True)
+            if self.reading(name) == "text" and tokeniser is not None:
+                options.setdefault("tokeniser", tokeniser)
             if self.reading(name) == "number":
                 options["outliers"] = outliers
                 for bound in ("minimum", "maximum"):

@@ -89,7 +89,7 @@ def make(product: Product, inputs: Sequence[Input], folder: Path, *, progress: P
         plan = plan.without(_check(values, frame, done, product))
         if plan.task == "classification":
             checks.imbalance(class_counts(rows, sides == TRAIN, done.cleaner, plan), plan.target, ledger)
-        specs = plan.specs(data.columns, outliers=data.clean.outliers)
+        specs = plan.specs(data.columns, outliers=data.clean.outliers, tokeniser=product.model.pretrained)
         target = fit_target(product.task, values[plan.target])
         features = FeatureSet.fit(specs, values, target, seed=data.split.seed)
         # 3. Encode everything, chunk by chunk.

@@ -49,10 +49,12 @@ def build_encoders(layout: Layout, settings: Model, *, outputs: int) -> dict[str
     columns: dict[str, list[TensorFeature]] = {}
     for tensor in layout.tensors:
         columns.setdefault(tensor.column, []).append(tensor)
+    # Members are networks of their own for tables and pictures alone; beside others a column has one encoder.
+    single = settings if not encoders and len(columns) == 1 else settings.model_copy(update={"members": 1})
     for number, tensors in enumerate(columns.values()):
         role = _role(tensors)
         # Column names may hold dots and any script; module names may not.
-        encoders[f"{role}_{number}"] = _builder(role)(Layout(tensors=tuple(tensors)), settings, outputs=outputs)
+        encoders[f"{role}_{number}"] = _builder(role)(Layout(tensors=tuple(tensors)), single, outputs=outputs)
     if not encoders:
         raise ModelError(
             "No column is left as an input.",

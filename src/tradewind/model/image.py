@@ -2,12 +2,12 @@
 
 Not here: decoding and size (`features/image.py`), augmentation (`data/augment_image.py`), the head (`heads.py`).
 
-Legend: B rows, M members (always 1 here), C channels, H height, W width, T patches, D width of the vector.
+Legend: B rows, M members, C channels, H height, W width, T patches, D width of the vector.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias, TypeVar
 
 import torch
@@ -49,14 +49,22 @@ def build(layout: Layout, settings: Model, *, outputs: int) -> Encoder:
     size = (channels, height, width)
     wide, deep = _given(settings.width, _WIDTH[kind]), _given(settings.depth, _DEPTH[kind])
     dropout = _given(settings.dropout, _DROPOUT)
-    net: nn.Module
+    members = _given(settings.members, 1)
+    normalise = Normalise(list(tensor.meta["mean"]), list(tensor.meta["std"]))
+    nets: list[nn.Module] = []
+    for _ in range(members):
+        nets.append(_net(kind, size, wide=wide, deep=deep, settings=settings, dropout=dropout))
+    return ImageEncoder(tensor.name, normalise, nets, dropout=dropout)
+
+
+def _net(
+    kind: ImageKind, size: tuple[int, int, int], *, wide: int, deep: int, settings: Model, dropout: float
+) -> nn.Module:
     if kind == "vit":
         heads = _given(settings.heads, _HEADS)
-        net = VisionTransformer(size, width=max(heads, wide // heads * heads), depth=deep, heads=heads, dropout=dropout)
-    else:
-        net = ResidualNet(size, width=wide, stages=deep, blocks=_BLOCKS[kind])
-    normalise = Normalise(list(tensor.meta["mean"]), list(tensor.meta["std"]))
-    return ImageEncoder(tensor.name, normalise, net, dropout=dropout)
+        width = max(heads, wide // heads * heads)
+        return VisionTransformer(size, width=width, depth=deep, heads=heads, dropout=dropout)
+    return ResidualNet(size, width=wide, stages=deep, blocks=_BLOCKS[kind])
 
 
 def _given(value: _Value | Literal["auto"], default: _Value) -> _Value:
@@ -83,21 +91,26 @@ class Normalise(nn.Module):
 
 
 class ImageEncoder(Encoder):
-    """Normalisation, a net that gives a vector, and dropout: `image:NAME` uint8 [B, C, H, W] to float [B, 1, D]."""
+    """Normalisation, nets that give a vector each, and dropout: `image:NAME` uint8 [B, C, H, W] to float [B, M, D].
 
-    def __init__(self, name: str, normalise: Normalise, net: nn.Module, *, dropout: float) -> None:
-        assert isinstance(net.out_width, int)
-        super().__init__(out_width=net.out_width)
+    Several nets are members of one model, trained side by side from different starts; their probabilities are averaged
+    (deep ensembles, Lakshminarayanan, Pritzel and Blundell 2017).
+    """
+
+    def __init__(self, name: str, normalise: Normalise, nets: Sequence[nn.Module], *, dropout: float) -> None:
+        width = nets[0].out_width
+        assert isinstance(width, int)
+        super().__init__(out_width=width, members=len(nets))
         self.name = name
         self.normalise = normalise
-        self.net = net
+        self.nets = nn.ModuleList(nets)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        x_BCHW = self.normalise(inputs[self.name])
         # Channels last takes a fifth less time on processors.
-        x_BD: Tensor = self.net(x_BCHW.contiguous(memory_format=torch.channels_last))
-        dropped: Tensor = self.dropout(x_BD).unsqueeze(1)
+        x_BCHW = self.normalise(inputs[self.name]).contiguous(memory_format=torch.channels_last)
+        x_BMD = torch.stack([net(x_BCHW) for net in self.nets], dim=1)
+        dropped: Tensor = self.dropout(x_BMD)
         return dropped
 
 

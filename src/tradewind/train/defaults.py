@@ -72,9 +72,12 @@ class Recipe:
 
 
 _TABM = Recipe(
-    width=128, depth=2, dropout=0.1, members=8, rate=2e-3, small_rate=1e-3, weight_decay=3e-4, batch=(32, 256),
-    epochs=(10, 30), updates=1000, patience=8, clip=None, smoothing=0.0, average_decay=None, warmup=0.02,
+    width=128, depth=2, dropout=0.1, members=8, rate=1e-3, small_rate=1e-3, weight_decay=3e-4, batch=(32, 256),
+    epochs=(10, 30), updates=1000, patience=8, clip=None, smoothing=0.0, average_decay=0.995, warmup=0.02,
 )  # fmt: skip
+# So few steps an epoch that a tenth of the rows would choose the epoch by luck: a short schedule, and its last weights.
+_FEW_STEPS = 50
+_FEW_UPDATES = 300
 _TEXT_CNN = Recipe(
     width=128, depth=1, dropout=0.5, rate=2e-3, small_rate=2e-3, weight_decay=0.01, batch=(16, 64), epochs=(13, 30),
     updates=1500, patience=3, clip=1.0, smoothing=0.1, average_decay=0.995, warmup=0.1, beta2=0.99,
@@ -82,6 +85,7 @@ _TEXT_CNN = Recipe(
 _IMAGE_CNN = Recipe(
     width=32, depth=4, dropout=0.2, rate=2e-3, small_rate=2e-3, weight_decay=0.05, batch=(16, 32), epochs=(20, 60),
     updates=1000, patience=None, clip=None, smoothing=0.1, average_decay=0.99, warmup=0.2, beta2=0.99, keep="last",
+    members=3,
     image=ImageAugment(flip="horizontal", rotate=5, crop=0.03, scale=0.05),
 )  # fmt: skip
 _TEXT_TRANSFORMER = replace(_TEXT_CNN, depth=2, rate=1e-3, small_rate=1e-3)
@@ -103,7 +107,7 @@ _RECIPES: Mapping[Modality, Mapping[str, Recipe]] = {
     "image": {
         "cnn": _IMAGE_CNN,
         "resnet": _IMAGE_CNN,
-        "vit": replace(_IMAGE_CNN, width=128, depth=6, rate=1e-3, small_rate=1e-3, clip=1.0),
+        "vit": replace(_IMAGE_CNN, width=128, depth=6, rate=1e-3, small_rate=1e-3, clip=1.0, members=1),
     },
 }
 # The rate is that of the new layers; `model/pretrained.py` scales it down for weights that come from elsewhere.
@@ -167,7 +171,8 @@ def _model(model: Model, chosen: Mapping[Modality, str], main: Modality, recipe:
         alone = {"width": recipe.width, "depth": recipe.depth, "heads": recipe.heads, "dropout": recipe.dropout}
         update |= {name: value for name, value in alone.items() if getattr(model, name) == "auto"}
     if model.members == "auto":
-        update["members"] = _TABM.members if chosen.get("tabular") == "tabm" else 1
+        single = recipe.members if len(chosen) == 1 else 1
+        update["members"] = _TABM.members if chosen.get("tabular") == "tabm" else single
     if model.numbers == "auto":
         update["numbers"] = "piecewise"
     if model.ngrams == "auto":
@@ -181,6 +186,10 @@ def _train(train: Train, recipe: Recipe, facts: Facts) -> Train:
     optimizer = "adamw" if train.optimizer == "auto" else train.optimizer
     batch = _batch(train, recipe, facts, optimizer)
     steps_per_epoch = math.ceil(facts.rows / batch / train.accumulate)
+    if facts.modalities == ("tabular",) and steps_per_epoch < _FEW_STEPS:
+        recipe = replace(
+            recipe, epochs=(10, 60), updates=_FEW_UPDATES, patience=None, keep="last", average_decay=None
+        )  # fmt: skip
     epochs = min(recipe.epochs[1], max(recipe.epochs[0], math.ceil(recipe.updates / steps_per_epoch)))
     decoupled = optimizer in ("adamw", "muon")
     smoothed = facts.classes is not None and train.loss != "focal"

@@ -114,7 +114,7 @@ def train(
     # ---- 3. made now, or gone on with
     with workspace.making("run", made_of, parents={"dataset": dataset.artifact.digest}, resume=True) as folder:
         write_json(folder / "product.json", product.resolved())
-        threads = _threads(folder, product, device)
+        threads = _threads(folder, product, device, small=not features.layout.tensors)
         model = assemble(product, features, seed=settings.seed).to(device)
         _remember(model, [split, held], device)
         fitted = fit(
@@ -223,10 +223,14 @@ def _frozen_bodies(model: TradewindModel) -> list[tuple[Any, str]]:
     return [(encoder.body, encoder.tokens) for encoder in encoders if hasattr(encoder.body, "remember")]
 
 
-def _threads(folder: Path, product: Product, device: torch.device) -> int:
-    """How many threads compute: as asked, or as the interrupted attempt had, since sums depend on it."""
+def _threads(folder: Path, product: Product, device: torch.device, *, small: bool) -> int:
+    """How many threads compute: as asked, or as the interrupted attempt had, since sums depend on it.
+
+    `small`: the matrices of a table's network gain nothing from a second thread and lose much on a busy machine (LAB.md).
+    """
     path = folder / "environment.json"
-    earlier = read_json(path)["threads"] if path.exists() else min(torch.get_num_threads(), _MOST_THREADS)
+    fitting = 1 if small else min(torch.get_num_threads(), _MOST_THREADS)
+    earlier = read_json(path)["threads"] if path.exists() else fitting
     wanted = product.train.threads if isinstance(product.train.threads, int) else int(earlier)
     write_json(path, {**environment(device), "threads": wanted})
     return wanted
