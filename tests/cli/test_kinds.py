@@ -104,7 +104,9 @@ def test_a_chinese_file_in_gb18030_gets_a_chinese_report(tmp_path, capsys):
     assert result["metrics"]["test"]["accuracy"] > 0.9
     page = (Path(result["artifacts"]["report"]) / "report.html").read_text(encoding="utf-8")
     assert 'lang="zh' in page
-    (answer,) = load(Path(result["artifacts"]["release"])).predictor.predict_rows([{"评论": "很好吃，送餐快"}]).to_rows()
+    (answer,) = (
+        load(Path(result["artifacts"]["release"])).predictor.predict_rows([{"评论": "很好吃，送餐快"}]).to_rows()
+    )
     assert answer["label"] == "好"
 
 

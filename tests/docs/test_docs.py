@@ -38,7 +38,9 @@ def test_yaml_in_the_docs_is_a_valid_part_of_a_product_file(page):
         Product.model_validate({**base, **found})
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*/tradewind.yaml")), ids=lambda file: file.parent.name)
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "examples").glob("*/tradewind.yaml")), ids=lambda file: file.parent.name
+)
 def test_examples_are_valid_product_files(file):
     Product.model_validate(YAML(typ="safe").load(file.read_text(encoding="utf-8")))
 

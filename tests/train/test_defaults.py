@@ -82,13 +82,7 @@ def test_settings_that_contradict_are_refused(sections, message):
         resolve(product(**sections), facts())
 
 
-def test_a_small_table_keeps_its_last_weights_and_a_large_one_its_best():
+def test_weights_are_averaged_where_an_epoch_has_steps_enough():
     small, large = (resolve(product(), facts(rows=rows)).train for rows in (500, 50_000))
-    assert (small.keep, small.stop_early) == ("last", "never")
-    assert (large.keep, large.average) == ("best", "ema")
-
-
-def test_pictures_are_answered_by_several_members_unless_something_stands_beside_them():
-    alone = resolve(product(), facts(modalities=("image",))).model
-    beside = resolve(product(), facts(modalities=("image", "text"))).model
-    assert (alone.members, beside.members) == (3, 1)
+    assert (small.average, large.average) == ("none", "ema")
+    assert small.keep == large.keep == "best"

@@ -54,7 +54,9 @@ def test_adam_is_the_papers(name, decoupled, beta2):
             weight -= 0.1 * decay * weight
         weight -= 0.1 * (m / (1 - 0.9**t)) / ((v / (1 - beta2**t)) ** 0.5 + 1e-8)
     model = one_weight()
-    found = steps(model, optimizers.build(model, name=name, rate=0.1, weight_decay=decay, beta2=beta2), [2.0, -1.0, 0.5])
+    found = steps(
+        model, optimizers.build(model, name=name, rate=0.1, weight_decay=decay, beta2=beta2), [2.0, -1.0, 0.5]
+    )
     assert found == pytest.approx(weight, rel=1e-5)
 
 

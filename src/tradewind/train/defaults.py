@@ -75,9 +75,8 @@ _TABM = Recipe(
     width=128, depth=2, dropout=0.1, members=8, rate=1e-3, small_rate=1e-3, weight_decay=3e-4, batch=(32, 256),
     epochs=(10, 30), updates=1000, patience=8, clip=None, smoothing=0.0, average_decay=0.995, warmup=0.02,
 )  # fmt: skip
-# So few steps an epoch that a tenth of the rows would choose the epoch by luck: a short schedule, and its last weights.
+# With fewer steps in an epoch an average of weights trails behind the best epoch (LAB.md).
 _FEW_STEPS = 50
-_FEW_UPDATES = 300
 _TEXT_CNN = Recipe(
     width=128, depth=1, dropout=0.5, rate=2e-3, small_rate=2e-3, weight_decay=0.01, batch=(16, 64), epochs=(13, 30),
     updates=1500, patience=3, clip=1.0, smoothing=0.1, average_decay=0.995, warmup=0.1, beta2=0.99,
@@ -85,7 +84,6 @@ _TEXT_CNN = Recipe(
 _IMAGE_CNN = Recipe(
     width=32, depth=4, dropout=0.2, rate=2e-3, small_rate=2e-3, weight_decay=0.05, batch=(16, 32), epochs=(20, 60),
     updates=1000, patience=None, clip=None, smoothing=0.1, average_decay=0.99, warmup=0.2, beta2=0.99, keep="last",
-    members=3,
     image=ImageAugment(flip="horizontal", rotate=5, crop=0.03, scale=0.05),
 )  # fmt: skip
 _TEXT_TRANSFORMER = replace(_TEXT_CNN, depth=2, rate=1e-3, small_rate=1e-3)
@@ -107,7 +105,7 @@ _RECIPES: Mapping[Modality, Mapping[str, Recipe]] = {
     "image": {
         "cnn": _IMAGE_CNN,
         "resnet": _IMAGE_CNN,
-        "vit": replace(_IMAGE_CNN, width=128, depth=6, rate=1e-3, small_rate=1e-3, clip=1.0, members=1),
+        "vit": replace(_IMAGE_CNN, width=128, depth=6, rate=1e-3, small_rate=1e-3, clip=1.0),
     },
 }
 # The rate is that of the new layers; `model/pretrained.py` scales it down for weights that come from elsewhere.
@@ -187,9 +185,7 @@ def _train(train: Train, recipe: Recipe, facts: Facts) -> Train:
     batch = _batch(train, recipe, facts, optimizer)
     steps_per_epoch = math.ceil(facts.rows / batch / train.accumulate)
     if facts.modalities == ("tabular",) and steps_per_epoch < _FEW_STEPS:
-        recipe = replace(
-            recipe, epochs=(10, 60), updates=_FEW_UPDATES, patience=None, keep="last", average_decay=None
-        )  # fmt: skip
+        recipe = replace(recipe, average_decay=None)
     epochs = min(recipe.epochs[1], max(recipe.epochs[0], math.ceil(recipe.updates / steps_per_epoch)))
     decoupled = optimizer in ("adamw", "muon")
     smoothed = facts.classes is not None and train.loss != "focal"
