@@ -199,7 +199,11 @@ DATA = [
     ),
     Case(
         "pretrained encoder without a text column",
-        product("tabular: mlp, width: 16, depth: 1", "pretrained: nowhere, text: pretrained"),
+        both(
+            product("tabular: mlp, width: 16, depth: 1", "pretrained: encoder, text: pretrained"),
+            lambda f: (f / "encoder").mkdir(),
+            lambda f: (f / "encoder" / "tokenizer.json").write_text("{}"),
+        ),
         "columns: {NAME: text}",
         verb=("train",),
     ),

@@ -9,8 +9,10 @@ import random
 from pathlib import Path
 
 import pytest
+import transformers
 from PIL import Image
 
+from tests.features.test_text import WORDPIECE
 from tradewind.cli.app import main
 from tradewind.engines.loading import load
 
@@ -108,6 +110,27 @@ def test_a_chinese_file_in_gb18030_gets_a_chinese_report(tmp_path, capsys):
         load(Path(result["artifacts"]["release"])).predictor.predict_rows([{"评论": "很好吃，送餐快"}]).to_rows()
     )
     assert answer["label"] == "好"
+
+
+@pytest.mark.parametrize("adapt", ["frozen", "lora"])
+def test_a_pretrained_encoder_brings_its_own_tokeniser(tmp_path, capsys, adapt):
+    folder = tmp_path / "encoder"
+    config = transformers.BertConfig(
+        vocab_size=6, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=32,
+    )  # fmt: skip
+    transformers.BertModel(config).save_pretrained(folder)
+    (folder / "tokenizer.json").write_text(json.dumps(WORDPIECE), encoding="utf-8")
+    rows = [{"note": f"{'good' if index % 2 else 'bad'} {index}", "y": "pn"[index % 2]} for index in range(120)]
+    write(tmp_path / "notes.csv", rows)
+    result = run(
+        tmp_path, capsys,
+        "product: notes\ntask: classification\ndata: {source: notes.csv, target: y, columns: {note: text}}\n"
+        f"model: {{text: pretrained, pretrained: encoder, adapt: {adapt}, lora_rank: 2}}\n" + TRAIN,
+    )  # fmt: skip
+    predictor = load(Path(result["artifacts"]["release"])).predictor
+    (answer,) = predictor.predict_rows([{"note": "good"}]).to_rows()
+    assert set(answer["probabilities"]) == {"p", "n"}
 
 
 def test_an_8_bit_graph_ships_with_its_measured_loss(released, capsys):
