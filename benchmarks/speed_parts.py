@@ -59,7 +59,7 @@ def prepare_pandas(path: Path) -> None:
     frame = pd.read_csv(path, parse_dates=["when"]).drop_duplicates()
     when = frame.pop("when")
     frame["when"] = when.astype("int64") / 1e9
-    frame["month"], frame["weekday"] = when.dt.month, when.dt.weekday
+    frame["month"], frame["weekday"] = when.dt.month, when.dt.day_of_week
     y = (frame.pop("target") == "yes").to_numpy()
     train, test, y_train, y_test = train_test_split(frame, y, test_size=0.2, stratify=y, random_state=0)
     train, validation, y_train, y_validation = train_test_split(

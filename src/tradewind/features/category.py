@@ -101,16 +101,9 @@ def keys_of(values: Values) -> list[str | None]:
         distinct, inverse = np.unique(values, return_inverse=True)
         keys = np.array([category_key(value) for value in distinct], dtype=object)
         return list(keys[inverse])
-    known: dict[str, str | None] = {}
-    keys_B: list[str | None] = []
-    for value in values.tolist():
-        if type(value) is not str:
-            keys_B.append(category_key(value))
-            continue
-        if value not in known:
-            known[value] = category_key(value)
-        keys_B.append(known[value])
-    return keys_B
+    given = values.tolist()
+    known = {text: category_key(text) for text in {one for one in given if type(one) is str}}
+    return [known[one] if type(one) is str else category_key(one) for one in given]
 
 
 def count_keys(values: Values) -> dict[str, int]:

@@ -8,6 +8,7 @@ Legend: B rows, N numbers of the column. A moment is in seconds since 1970-01-01
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -153,7 +154,11 @@ def to_moments(values: Values, *, day_first: bool = False) -> NDArray[np.float64
         moments = values.astype("datetime64[us]").astype(np.int64) / 1e6
         moments[np.isnat(values)] = nan
         return np.where((moments >= _FIRST_S) & (moments <= _LAST_S), moments, nan)
-    return np.array([to_moment(value, day_first=day_first) for value in values.tolist()], dtype=np.float64)
+    given = values.tolist()
+    # A date stands in many rows: each distinct text is read once.
+    known = {text: parse_date(text, day_first=day_first) for text in {one for one in given if type(one) is str}}
+    moments_B = [known[one] if type(one) is str else to_moment(one, day_first=day_first) for one in given]
+    return np.array(moments_B, dtype=np.float64)
 
 
 def to_moment(value: object, *, day_first: bool = False) -> float:
@@ -289,8 +294,8 @@ def _moment(moment: datetime) -> float:
 def _reads_day_first(values: Iterable[object]) -> bool:
     """True where more of the slashed dates can only be day/month than can only be month/day."""
     balance = 0
-    for value in values:
-        match = _SLASHED.fullmatch(value.strip()) if isinstance(value, str) and ("/" in value or "-" in value) else None
+    for text, rows in Counter(value for value in values if isinstance(value, str)).items():
+        match = _SLASHED.fullmatch(text.strip()) if "/" in text or "-" in text else None
         if match is not None:
-            balance += (int(match["first"]) > 12) - (int(match["other"]) > 12)
+            balance += rows * ((int(match["first"]) > 12) - (int(match["other"]) > 12))
     return balance > 0
