@@ -189,8 +189,8 @@ def training_step(work: Path, rounds: int = 12) -> tuple[float, float]:
     def plain() -> float:
         model = assemble(product, features, seed=0).train()
         optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
-        inputs = {name: torch.from_numpy(np.asarray(array)) for name, array in split.arrays.items()}
-        target = torch.from_numpy(np.asarray(split.target))
+        inputs = {name: torch.from_numpy(np.array(array)) for name, array in split.arrays.items()}
+        target = torch.from_numpy(np.array(split.target))
         generator = torch.Generator().manual_seed(0)
         steps = 0
         started = time.perf_counter()
