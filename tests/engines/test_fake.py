@@ -64,3 +64,24 @@ def test_reasons_of_a_linear_model_are_its_terms():
 def test_a_column_that_is_not_given_counts_as_missing():
     reasons = explain(Linear(), {"a": np.array([1.0])}, {"a": np.array([0.0])})
     assert reasons == [[Reason("a", 1.0, 3.0)]]
+
+
+class Sure:
+    """Log-odds of yes are 4 a: near certainty an effect on the probability would vanish, one on the log-odds does not."""
+
+    decision = BINARY
+    columns = ("a",)
+
+    def predict(self, values):
+        odds = np.exp(4 * np.array([float(x) for x in values["a"]]))
+        yes = (odds / (1 + odds)).astype(np.float32)
+        p = np.stack([1 - yes, yes], axis=1)
+        return Predictions(len(yes), BINARY.classes, p, BINARY.labels(p))
+
+    def predict_rows(self, rows):
+        raise AssertionError
+
+
+def test_reasons_of_a_sure_answer_are_told_in_log_odds():
+    ((reason,),) = explain(Sure(), {"a": np.array([3.0])}, {"a": np.array([0.0])})
+    assert reason.effect == pytest.approx(12, abs=0.05)

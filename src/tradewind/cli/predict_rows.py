@@ -77,7 +77,7 @@ def columns_of(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str
 
 
 def reasons_of(loaded: LoadedRelease, values: dict[str, Values], *, most: int) -> list[list[dict[str, Any]]]:
-    """Reasons as JSON objects, strongest first: column, value, and what the value adds to the answer."""
+    """Reasons as JSON objects, strongest first: column, value, and what it adds to the answer's log-odds (or value)."""
     found = explain(loaded.predictor, values, loaded.background, most=most)
     return [
         [{"column": one.column, "value": _short(one.value), "effect": round(one.effect, 6)} for one in row]

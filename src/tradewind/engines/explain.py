@@ -15,10 +15,15 @@ from numpy.typing import NDArray
 from tradewind.engines.engine import Predictions, Predictor
 from tradewind.features.column import Values
 
+_SURE = 1e-7  # nearer to 0 or 1 a probability in single precision tells nothing
+
 
 @dataclass(frozen=True)
 class Reason:
-    """`effect` is what this value adds to the answer: probability of the given label, or units of the target."""
+    """`effect` is what this value adds to the answer: to the log-odds of the given label, or in units of the target.
+
+    Log-odds, because beside a probability near 1 every effect on the probability itself would look like nothing.
+    """
 
     column: str
     value: object
@@ -50,13 +55,14 @@ def explain(
 
 
 def _score(predictions: Predictions, answer: Predictions, *, repeat: int = 1) -> NDArray[np.float64]:
-    """Probability of the label that `answer` gave to each row, or the value itself."""
+    """Log-odds of the label that `answer` gave to each row, or the value itself."""
     if predictions.values is not None:
         return predictions.values
     assert predictions.probabilities is not None
     assert answer.labels is not None
     chosen = np.repeat(np.array([answer.classes.index(label) for label in answer.labels]), repeat)
-    scores: NDArray[np.float64] = predictions.probabilities[np.arange(len(chosen)), chosen].astype(np.float64)
+    p_B = predictions.probabilities[np.arange(len(chosen)), chosen].astype(np.float64).clip(_SURE, 1 - _SURE)
+    scores: NDArray[np.float64] = np.log(p_B) - np.log1p(-p_B)
     return scores
 
 
