@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradewind.errors import ArtifactError
-from tradewind.release.golden import Golden, calibrated, object_array, read_golden, write_golden
+from tradewind.release.golden import Golden, calibrated, magnified, object_array, read_golden, write_golden
 
 
 def test_every_kind_of_raw_value_survives(tmp_path):
@@ -36,3 +36,10 @@ def test_calibration_keeps_the_order_and_sums_to_one(weights, temperature):
     assert q.sum() == pytest.approx(1)
     assert (np.diff(q[0, np.argsort(p[0], kind="stable")]) >= -1e-12).all()
     np.testing.assert_allclose(calibrated(p, 1.0), p, atol=1e-12)
+
+
+@given(st.floats(0.05, 20), st.floats(0.05, 0.95))
+def test_a_rounding_error_grows_by_no_more_than_is_allowed_for(temperature, p):
+    error = 1e-6
+    before, after = (calibrated(np.array([[x, 1 - x]]), temperature) for x in (p, p * np.exp(error)))
+    assert np.abs(after - before).max() <= error * magnified(temperature) / (1 - p)

@@ -22,7 +22,7 @@ from tradewind.evaluate import report as reports
 from tradewind.features.target import ClassTarget
 from tradewind.release.bundle import Content, build
 from tradewind.release.card import Facts, render
-from tradewind.release.golden import Golden, calibrated, read_golden
+from tradewind.release.golden import Golden, calibrated, magnified, read_golden
 from tradewind.release.graph import int8_graph
 from tradewind.release.registry import register
 from tradewind.release.signing import key_pair, make_key_pair
@@ -121,7 +121,10 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
 def _golden(run: Run, temperature: float | None) -> Golden:
     """The trainer's golden rows with the outputs that follow from its own at this temperature."""
     golden = read_golden(run.artifact.folder / "golden.json")
-    return golden if temperature is None else replace(golden, outputs=calibrated(golden.outputs, temperature))
+    if temperature is None:
+        return golden
+    outputs = calibrated(golden.outputs, temperature)
+    return replace(golden, outputs=outputs, tolerance=golden.tolerance * magnified(temperature))
 
 
 def _int8(dataset: Dataset, evaluation: Evaluation, decision: Decision) -> tuple[bytes, dict[str, Any]]:

@@ -67,6 +67,11 @@ def calibrated(probabilities_MK: NDArray[np.float64], temperature: float) -> NDA
     return result
 
 
+def magnified(temperature: float) -> float:
+    """By how much a temperature below 1 enlarges differences of rounding: they are divided by it, as the logits are."""
+    return max(1.0, 1 / temperature)
+
+
 def _dump(value: Any) -> Any:
     if isinstance(value, bytes):
         return {_BYTES: base64.b64encode(value).decode()}
