@@ -113,7 +113,7 @@ def test_a_chinese_file_in_gb18030_gets_a_chinese_report(tmp_path, capsys):
     assert answer["label"] == "好"
 
 
-@pytest.mark.parametrize("adapt", ["frozen", "full"])
+@pytest.mark.parametrize("adapt", ["frozen", "full", "lora"])
 def test_a_pretrained_encoder_brings_its_own_tokeniser(tmp_path, capsys, adapt):
     torch.manual_seed(0)
     folder = tmp_path / "encoder"

@@ -34,8 +34,9 @@ from tradewind.model.trunk import TradewindModel
 
 TOLERANCE = 1e-4
 _OPSET = 20
-# The exporter's optimizer would take a division by 1 away, and the temperature with it.
-_TRACED_TEMPERATURE = 2.0
+# The exporter's optimizer would take a division by 1 away, and the temperature with it. It also merges equal constants:
+# a value that no model holds keeps the temperature apart from, say, the scale 2 of an adapter.
+_TRACED_TEMPERATURE = 1.8437291
 _NOISY_LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch._dynamo")
 
 
@@ -171,6 +172,8 @@ def parity(served: Served, graph: bytes, names: tuple[str, ...], golden: Mapping
 
 def _reset_temperature(proto: Any) -> None:
     (temperature,) = [tensor for tensor in proto.graph.initializer if tensor.name == "temperature"]
+    users = [node.op_type for node in proto.graph.node if "temperature" in node.input]
+    assert users == ["Div"], f"the temperature divides and does nothing else, not {users}"
     temperature.CopyFrom(onnx.numpy_helper.from_array(np.array(1.0, dtype=np.float32), "temperature"))
 
 
