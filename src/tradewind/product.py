@@ -175,11 +175,16 @@ class Model(Section):
     numbers: Literal["auto", "linear", "piecewise", "periodic"] = Field("auto", description="How numbers are embedded")
     width: Positive | Literal["auto"] = "auto"
     depth: Positive | Literal["auto"] = "auto"
-    members: Positive | Literal["auto"] = Field("auto", description="tabm: networks in one")
+    members: Positive | Literal["auto"] = Field(
+        "auto", description="Networks side by side whose answers are averaged; from scratch, over one kind of column"
+    )
     heads: Positive | Literal["auto"] = "auto"
     dropout: float | Literal["auto"] = Field("auto")
     cell: Literal["lstm", "gru"] = "lstm"
     ngrams: bool | Literal["auto"] = Field("auto", description="Text: a jointly trained bag of n-grams beside the net")
+    gradients: bool | Literal["auto"] = Field(
+        "auto", description="Images: a jointly trained linear part over edges and their directions beside the net"
+    )
     pretrained: str | None = Field(None, description="Folder of a Hugging Face text encoder")
     adapt: Literal["frozen", "full", "lora"] = "frozen"
     lora_rank: Positive = 8

@@ -32,6 +32,16 @@ def test_auto_seeks_a_rare_class_and_otherwise_accuracy():
     assert choose("auto", *scored(0, share=0.5), np.ones(150)).rule == "accuracy"
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_auto_leaves_one_half_only_for_more_than_chance_explains(seed):
+    random = np.random.default_rng(seed)
+    calibrated = random.random(600)
+    truth = random.random(600) < calibrated
+    assert choose("auto", calibrated, truth, np.ones(600)).value == pytest.approx(0.5, abs=0.05)
+    shifted = calibrated**4  # its best cut is 0.5 ** 4
+    assert choose("auto", shifted, truth, np.ones(600)).value < 0.25
+
+
 def test_a_number_and_half_are_taken_as_they_are():
     scores, truth = scored(0)
     assert choose(0.3, scores, truth, np.ones(150)).value == 0.3

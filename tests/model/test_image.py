@@ -42,7 +42,7 @@ def test_every_size_gives_one_vector_per_row(kind, side, channels):
 @pytest.mark.parametrize("side", [16, 50])
 def test_a_batch_of_one_row_can_be_trained_on(kind, side):
     net = encoder(kind, side).train()
-    net(pixels(1, side)).sum().backward()
+    (net(pixels(1, side)).sum() + net.wide_logits(pixels(1, side)).sum()).backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in net.parameters())
 
 

@@ -50,6 +50,11 @@ def positive_class(target_N: Codes, classes: tuple[str, ...], named: str | None)
 def choose(rule: str | float, positive_N: Floats, truth_N: NDArray[np.bool_], weight_N: Floats) -> Threshold:
     """Chooses among the midpoints of neighbouring scores the one that maximises `rule`; of equal ones that nearest 0.5.
 
+    `auto` seeks F1 for a rare class, else accuracy, and there takes a cut for as good as the best while one standard
+    error of the rows that the two answer differently explains its lag (the one-standard-error rule of Breiman et al.,
+    Classification and Regression Trees, 1984): calibrated probabilities ask for 0.5, and the highest point over a few
+    hundred rows is mostly chance.
+
     `rule` is auto, half, accuracy, f1, balanced_accuracy or the probability itself. `positive_N` are calibrated
     probabilities of the positive class, `truth_N` whether the row is positive.
     """
@@ -60,6 +65,7 @@ def choose(rule: str | float, positive_N: Floats, truth_N: NDArray[np.bool_], we
         return Threshold(0.5, "half")
     if positives == 0 or positives == total:
         return Threshold(0.5, "half", note="validation holds only one class")
+    careful = rule == "auto" and positives / total >= RARE
     if rule == "auto":
         rule = "f1" if positives / total < RARE else "accuracy"
     order = np.argsort(-positive_N, kind="stable")
@@ -70,7 +76,12 @@ def choose(rule: str | float, positive_N: Floats, truth_N: NDArray[np.bool_], we
     cuts = np.r_[1.0, (scores[ends] + np.r_[scores[ends[:-1] + 1], 0.0]) / 2]
     cuts[0] = (1.0 + scores[0]) / 2 if scores[0] < 1 else np.nextafter(1.0, 2.0)
     values = objective(rule, hits, claimed, positives, total)
-    best = np.flatnonzero(values >= values.max() - 1e-12)
+    lag = values.max() - values
+    allowed = np.full(len(values), 1e-12)
+    if careful:
+        changed = np.abs(claimed - claimed[int(values.argmax())])
+        allowed += np.sqrt(changed * total / len(scores)) / total
+    best = np.flatnonzero(lag <= allowed)
     at = int(best[np.argmin(np.abs(cuts[best] - 0.5))])
     return Threshold(rounded(float(cuts[at])) or 0.0, rule, rounded(float(values[at])))
 

@@ -49,7 +49,7 @@ def build_encoders(layout: Layout, settings: Model, *, outputs: int) -> dict[str
     columns: dict[str, list[TensorFeature]] = {}
     for tensor in layout.tensors:
         columns.setdefault(tensor.column, []).append(tensor)
-    # Members are networks of their own for tables and pictures alone; beside others a column has one encoder.
+    # Tables, a text or pictures alone may have members; beside others a column has one encoder.
     single = settings if not encoders and len(columns) == 1 else settings.model_copy(update={"members": 1})
     for number, tensors in enumerate(columns.values()):
         role = _role(tensors)

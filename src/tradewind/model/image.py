@@ -1,6 +1,7 @@
 """Image encoders: a small convolutional net, a residual net, a vision transformer; from unsigned bytes to one vector.
 
-Not here: decoding and size (`features/image.py`), augmentation (`data/augment_image.py`), the head (`heads.py`).
+Not here: decoding and size (`features/image.py`), augmentation (`data/augment_image.py`), the linear part beside a net
+(`gradients.py`), the head (`heads.py`).
 
 Legend: B rows, M members, C channels, H height, W width, T patches, D width of the vector.
 """
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from tradewind.features.column import Layout
 from tradewind.model.encoder import Encoder
+from tradewind.model.gradients import GradientLogits, large_enough
 from tradewind.product import Model
 
 ImageKind: TypeAlias = Literal["cnn", "resnet", "vit"]
@@ -26,6 +28,7 @@ _BLOCKS: Mapping[ImageKind, int] = {"cnn": 1, "resnet": 2}
 _DROPOUT = 0.2
 _HEADS = 4
 _WIDEST = 8  # a stage has at most so many times the channels of the first
+_WIDE_RATE = 0.25  # of the net's learning rate (LAB.md)
 _GATE_SHARE = 8
 _FEWEST_GATES = 8
 # Sides from which the picture is halved once, and twice, before the first stage: small ones are not thrown away.
@@ -36,25 +39,26 @@ _Value = TypeVar("_Value")
 
 
 def build(layout: Layout, settings: Model, *, outputs: int) -> Encoder:
-    """The encoder of one image column, by `settings.image`; `outputs` is not needed.
+    """The encoder of one image column, by `settings.image`, with a linear part over gradients unless that is switched off.
 
     `layout` holds one tensor of role image, uint8 [C, H, W], with `mean` and `std` per channel in its meta. `width` is
     the channels of the first stage (vit: of every layer), `depth` the stages (vit: the layers).
     """
     assert len(layout.tensors) == 1
     tensor = layout.tensors[0]
-    channels, height, width = (size or 0 for size in tensor.shape)
-    assert min(channels, height, width) > 0
+    channels, height, breadth = (size or 0 for size in tensor.shape)
+    assert min(channels, height, breadth) > 0
     kind: ImageKind = "cnn" if settings.image == "auto" else settings.image
-    size = (channels, height, width)
-    wide, deep = _given(settings.width, _WIDTH[kind]), _given(settings.depth, _DEPTH[kind])
+    size = (channels, height, breadth)
+    width, depth = _given(settings.width, _WIDTH[kind]), _given(settings.depth, _DEPTH[kind])
     dropout = _given(settings.dropout, _DROPOUT)
     members = _given(settings.members, 1)
     normalise = Normalise(list(tensor.meta["mean"]), list(tensor.meta["std"]))
     nets: list[nn.Module] = []
     for _ in range(members):
-        nets.append(_net(kind, size, wide=wide, deep=deep, settings=settings, dropout=dropout))
-    return ImageEncoder(tensor.name, normalise, nets, dropout=dropout)
+        nets.append(_net(kind, size, wide=width, deep=depth, settings=settings, dropout=dropout))
+    wide = GradientLogits(size, outputs) if settings.gradients is not False and large_enough(size) else None
+    return ImageEncoder(tensor.name, normalise, nets, wide, dropout=dropout)
 
 
 def _net(
@@ -97,13 +101,16 @@ class ImageEncoder(Encoder):
     (deep ensembles, Lakshminarayanan, Pritzel and Blundell 2017).
     """
 
-    def __init__(self, name: str, normalise: Normalise, nets: Sequence[nn.Module], *, dropout: float) -> None:
+    def __init__(
+        self, name: str, normalise: Normalise, nets: Sequence[nn.Module], wide: GradientLogits | None, *, dropout: float
+    ) -> None:
         width = nets[0].out_width
         assert isinstance(width, int)
         super().__init__(out_width=width, members=len(nets))
         self.name = name
         self.normalise = normalise
         self.nets = nn.ModuleList(nets)
+        self.wide = wide
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -112,6 +119,16 @@ class ImageEncoder(Encoder):
         x_BMD = torch.stack([net(x_BCHW) for net in self.nets], dim=1)
         dropped: Tensor = self.dropout(x_BMD)
         return dropped
+
+    def wide_logits(self, inputs: Mapping[str, Tensor]) -> Tensor | None:
+        """[B, K], or None without a linear part."""
+        if self.wide is None:
+            return None
+        logits_BK: Tensor = self.wide(inputs[self.name])
+        return logits_BK
+
+    def parameter_groups(self) -> Mapping[str, dict[str, float]]:
+        return {} if self.wide is None else {"wide.": {"lr_scale": _WIDE_RATE}}
 
 
 # ---------------------------------------------------------------- convolutions

@@ -3,13 +3,14 @@
 Not here: pretrained encoders (`pretrained.py`), token numbers and n-gram weights (`features/text.py`), the loss of the
 parts (`train/tasks.py`).
 
-Legend: B rows, T tokens, G n-grams, D width, H heads, K outputs (classes, or 1 for a value). Number 0 is padding.
+Legend: B rows, M members, T tokens, G n-grams, D width, H heads, K outputs (classes, or 1 for a value). Number 0 is padding.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from typing import cast
 
@@ -31,9 +32,11 @@ _ROTARY_BASE = 10_000.0
 
 
 class Body(nn.Module):
-    """Maps tokens int64 [B, T] to one vector per row, float [B, `out_width`]. A row of padding alone is allowed."""
+    """Maps tokens int64 [B, T] to one vector per row, float [B, `out_width`], or with `members` to one from each,
+    [B, M, `out_width`]. A row of padding alone is allowed."""
 
     out_width: int
+    members: int | None = None
     # The linear part beside it learns from sparse inputs of length 1: it needs larger steps, and no decay (LAB.md).
     wide_rate: float = 2.5
 
@@ -52,7 +55,7 @@ class TextEncoder(Encoder):
     """
 
     def __init__(self, body: Body, layout: Layout, *, outputs: int, ngrams: bool, dropout: float) -> None:
-        super().__init__(out_width=body.out_width)
+        super().__init__(out_width=body.out_width, members=body.members or 1)
         self.body = body
         self.dropout = nn.Dropout(dropout)
         self.tokens = _feature(layout, "tokens").name
@@ -63,9 +66,9 @@ class TextEncoder(Encoder):
         self.wide = NgramLogits(vocabulary, outputs, dropout=dropped) if ngrams and vocabulary > 1 else None
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """[B, 1, D]."""
-        encoded_BD: Tensor = self.dropout(self.body(inputs[self.tokens]))
-        return encoded_BD.unsqueeze(1)
+        """[B, M, D]."""
+        encoded: Tensor = self.dropout(self.body(inputs[self.tokens]))
+        return encoded.unsqueeze(1) if self.body.members is None else encoded
 
     def wide_logits(self, inputs: Mapping[str, Tensor]) -> Tensor | None:
         """[B, K], or None without a wide part."""
@@ -79,6 +82,20 @@ class TextEncoder(Encoder):
         if self.wide is not None:
             groups["wide."] = {"lr_scale": self.body.wide_rate, "weight_decay": 0.0}
         return groups
+
+
+class Members(Body):
+    """Bodies that learn side by side from different starts; their probabilities are averaged (deep ensembles,
+    Lakshminarayanan, Pritzel and Blundell 2017). The linear part beside them is one for all."""
+
+    def __init__(self, bodies: Sequence[Body]) -> None:
+        super().__init__()
+        self.bodies = nn.ModuleList(bodies)
+        self.members = len(bodies)
+        self.out_width = bodies[0].out_width
+
+    def forward(self, tokens_BT: Tensor) -> Tensor:
+        return torch.stack([body(tokens_BT) for body in self.bodies], 1)
 
 
 class NgramLogits(nn.Module):
@@ -303,17 +320,19 @@ def build(layout: Layout, settings: Model, *, outputs: int) -> Encoder:
     heads = settings.heads if isinstance(settings.heads, int) else _HEADS
     dropout = float(settings.dropout) if settings.dropout != "auto" else _DROPOUT
     ngrams = settings.ngrams is not False
-    body: Body
+    members = settings.members if isinstance(settings.members, int) else 1
+    if settings.text == "pretrained":
+        body, dropout = _pretrained(tokens, settings), min(dropout, 0.3)
+        return TextEncoder(body, layout, outputs=outputs, ngrams=ngrams, dropout=dropout)
+    make: Callable[[], Body]
     match settings.text:
-        case "pretrained":
-            body = _pretrained(tokens, settings)
-            dropout = min(dropout, 0.3)
         case "rnn":
-            body = RnnBody(vocabulary, width=width, depth=depth, cell=settings.cell, dropout=dropout)
+            make = partial(RnnBody, vocabulary, width=width, depth=depth, cell=settings.cell, dropout=dropout)
         case "transformer":
-            body = TransformerBody(vocabulary, width=width, depth=depth, heads=heads, dropout=dropout)
+            make = partial(TransformerBody, vocabulary, width=width, depth=depth, heads=heads, dropout=dropout)
         case _:
-            body = CnnBody(vocabulary, width=width, depth=depth, dropout=dropout)
+            make = partial(CnnBody, vocabulary, width=width, depth=depth, dropout=dropout)
+    body = make() if members == 1 else Members([make() for _ in range(members)])
     return TextEncoder(body, layout, outputs=outputs, ngrams=ngrams, dropout=dropout)
 
 

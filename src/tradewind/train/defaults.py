@@ -175,6 +175,8 @@ def _model(model: Model, chosen: Mapping[Modality, str], main: Modality, recipe:
         update["numbers"] = "piecewise"
     if model.ngrams == "auto":
         update["ngrams"] = "text" in chosen
+    if model.gradients == "auto":
+        update["gradients"] = "image" in chosen
     return model.model_copy(update=update)
 
 

@@ -111,7 +111,7 @@ class SupervisedTask:
         """Of the sum of deep and wide logits, and of each alone where there are both: neither may lean on the other.
 
         The deep part of a jointly trained sum learns what the wide one leaves over; measured on banking77, the two
-        further losses raise the accuracy of the sum from 0.9185 to 0.927 (`LAB.md`).
+        further losses raise the accuracy of the sum from 0.9185 to 0.927, on chest X-rays from 0.847 to 0.867 (`LAB.md`).
         """
         if wide_BK is None:
             return self.objective(self.model.decide(encoded_BMD, None), target_B, weight_B)
