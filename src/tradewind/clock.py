@@ -31,6 +31,11 @@ class FixedClock:
         self.moment += timedelta(seconds=seconds)
 
 
+def milliseconds(clock: Clock) -> int:
+    """Now, in milliseconds since 1970 in UTC: how moments stand in the database."""
+    return int(clock.now().timestamp() * 1000)
+
+
 def stamp(moment: datetime) -> str:
     """ISO 8601 in UTC, to the second: 2026-11-23T20:15:00Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -57,6 +57,16 @@ class Price:
         minor = (self.amount * units).scaleb(digits).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
         return Money(int(minor), self.currency)
 
+    def units_within(self, most: Money) -> int:
+        """The largest number of units whose amount, as `times` rounds it, is at most `most`. The price is above 0."""
+        assert most.currency == self.currency
+        assert self.amount > 0
+        minor = self.amount.scaleb(CURRENCY_DIGITS[self.currency])
+        units = int((most.amount_minor + Decimal("0.5")) / minor) + 1
+        while units > 0 and self.times(units).amount_minor > most.amount_minor:
+            units -= 1
+        return units
+
     def __str__(self) -> str:
         return f"{self.amount} {self.currency}"
 

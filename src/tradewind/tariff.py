@@ -1,4 +1,4 @@
-"""Plan, price and rate as written in the product file. Not here: subscriptions and bills (`business/`)."""
+"""Plan, price, rate and period as written in the product file. Not here: subscriptions and bills (`business/`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from tradewind.errors import InputError
 from tradewind.money import Money, Price, parse_money, parse_price
 
-_RATE = re.compile(r"^\s*(\d+)\s*/\s*(s|min|h)\s*$")
+_RATE = re.compile(r"^\s*([1-9]\d*)\s*/\s*(s|min|h)\s*$")
+_SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 
 def _money(value: object) -> object:
@@ -47,7 +48,12 @@ RateField = Annotated[str, BeforeValidator(_rate)]
 
 
 class Plan(BaseModel):
-    """What a customer pays and gets: a monthly price, included units, then a price per further unit."""
+    """What a customer pays and gets: a monthly price, included units, then a price per further unit.
+
+    A unit is one row predicted (or what `meters` says of tokens). Included units end with the period. Without `overage`
+    the included units are a hard quota; `cap` is a hard quota of its own, counted over included and further units;
+    `spend_cap` stops further units whose price would pass it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -55,18 +61,52 @@ class Plan(BaseModel):
     included: int = Field(ge=0, description="Units included per month")
     overage: PriceField | None = Field(None, description="Price of one further unit; without it the quota is hard")
     rate: RateField | None = Field(None, description="Most requests in a time: 50/s")
+    unit_rate: RateField | None = Field(None, description="Most units in a time: 5000/s")
+    cap: int | None = Field(None, ge=0, description="Most units per month, hard")
+    spend_cap: MoneyField | None = Field(None, description="Most money for further units per month, hard")
+    trial_days: int = Field(0, ge=0, description="Days before the first monthly price is due")
+    prepaid: bool = Field(False, description="Further units are taken from credit bought in advance, and end with it")
+    products: list[str] | None = Field(None, description="Products that the plan may use; all by default")
+    below_cost: bool = Field(False, description="May sell a unit below what it costs on this machine")
 
     @model_validator(mode="after")
     def _one_currency(self) -> Plan:
-        if self.overage is not None and self.overage.currency != self.monthly.currency:
-            raise ValueError(f"monthly is in {self.monthly.currency} but overage in {self.overage.currency}")
+        for name in ("overage", "spend_cap"):
+            other = getattr(self, name)
+            if other is not None and other.currency != self.monthly.currency:
+                raise ValueError(f"monthly is in {self.monthly.currency} but {name} in {other.currency}")
+        if self.overage is None and (self.spend_cap is not None or self.prepaid):
+            raise ValueError("spend_cap and prepaid need overage, the price of one further unit")
         return self
+
+    @property
+    def currency(self) -> str:
+        return self.monthly.currency
 
     @property
     def rate_per_s(self) -> float | None:
         """Requests per second, or None for no limit."""
-        if self.rate is None:
-            return None
-        match = _RATE.match(self.rate)
-        assert match
-        return int(match[1]) / {"s": 1, "min": 60, "h": 3600}[match[2]]
+        return _per_second(self.rate)
+
+    @property
+    def units_per_s(self) -> float | None:
+        """Units per second, or None for no limit."""
+        return _per_second(self.unit_rate)
+
+    @property
+    def hard_cap(self) -> int | None:
+        """Most units in a period whatever is paid, or None: the least of cap, included (without overage), spend_cap."""
+        limits = [] if self.cap is None else [self.cap]
+        if self.overage is None:
+            limits.append(self.included)
+        elif self.spend_cap is not None and self.overage.amount > 0:
+            limits.append(self.included + self.overage.units_within(self.spend_cap))
+        return min(limits, default=None)
+
+
+def _per_second(rate: str | None) -> float | None:
+    if rate is None:
+        return None
+    match = _RATE.match(rate)
+    assert match
+    return int(match[1]) / _SECONDS[match[2]]
