@@ -1,4 +1,4 @@
-"""Oriented gradients against a plain loop, what they do not see, and the linear part over them."""
+"""Oriented gradients against a plain loop, what they do not see, and the part over them."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,7 @@ def test_one_row_can_be_trained_on_and_leaves_the_statistics_alone():
     assert part.mean.any()
 
 
-def test_a_picture_of_one_cell_has_no_linear_part():
+def test_a_picture_of_one_cell_has_no_such_part():
     def encoder(side, **settings):
         meta = {"mean": [100.0], "std": [50.0]}
         tensor = TensorFeature("image:scan", "scan", "image", "uint8", (1, side, side), meta)

@@ -104,7 +104,7 @@ def test_it_learns_where_a_spot_is(kind):
 
     logits()
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
-    for _ in range(25):
+    for _ in range(60):
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(logits(), target).backward()
         optimizer.step()
@@ -138,3 +138,17 @@ def test_the_graph_gives_the_modules_figures_for_any_batch(kind, tmp_path):
     session = ort.InferenceSession(report.path)
     assert session.get_inputs()[0].type == "tensor(uint8)"
     assert session.run(None, {"image_scan": golden["image:scan"][:3]})[0].shape == (3, 3)
+
+
+def test_a_halved_picture_is_seen_at_half_its_side_by_the_net_and_whole_by_its_edges():
+    meta = {"mean": [120.0], "std": [60.0], "halved": True}
+    fine = Layout(tensors=(TensorFeature("image:scan", "scan", "image", "uint8", (1, 64, 64), meta),))
+    torch.manual_seed(0)
+    net = build(fine, Model(image="cnn"), outputs=3).eval()
+    small = encoder("cnn", 32).eval()
+    small.load_state_dict(
+        {name: value for name, value in net.state_dict().items() if not name.startswith("wide.")}, strict=False
+    )
+    batch = {"image:scan": torch.from_numpy(np.kron(pixels(3, 32)["image:scan"].numpy(), np.ones((2, 2), np.uint8)))}
+    torch.testing.assert_close(net(batch), small(pixels(3, 32)), atol=1e-5, rtol=1e-5)
+    assert net.wide.gradients.cell == (8, 8)

@@ -47,6 +47,8 @@ _FIT_IMAGES = 2_000
 _SMALLEST_SIDE, _LARGEST_SIDE, _SIDE_STEP = 16, 1024, 16
 # (rows up to, side): a network on two cores should see each picture some twenty times in minutes (LAB.md).
 _SIDES = ((20_000, 96), (10**12, 64))
+# Few large pictures are kept at twice the side of the network's: edges show what its view has lost (LAB.md).
+_FEW_ROWS, _FINE_SIDE = 5_000, 192
 _THREADED_ROWS = 8
 
 
@@ -54,7 +56,8 @@ _THREADED_ROWS = 8
 class ImageColumn:
     """A fitted column of pictures: one tensor `image:NAME`, uint8 [B, C, S, S]; zeros where nothing can be read.
 
-    `mean` and `std` are per channel, in units of 0 … 255, over training pictures; they go to the network.
+    `mean` and `std` are per channel, in units of 0 … 255, over training pictures; they go to the network. `halved`: the
+    network looks at half the side, and only what reads edges at all of it.
     """
 
     kind: ClassVar[str] = "image"
@@ -65,6 +68,7 @@ class ImageColumn:
     aspect: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    halved: bool = False
 
     @classmethod
     def fit(cls, spec: ColumnSpec, values: Values, *, seed: int) -> Self:
@@ -83,7 +87,7 @@ class ImageColumn:
                 f"None of {len(values)} pictures can be read.", code="images_unreadable", where=f"data.columns.{spec.name}",
                 hint="The values must be image files, or paths to them.",
             )  # fmt: skip
-        side = _side(spec, [look.longest for look in seen], rows=len(values))
+        side, halved = _side(spec, [look.longest for look in seen], rows=len(values))
         channels = _channels(spec, grey=all(look.grey for look in seen))
         plain = cls(spec.name, side, channels, aspect, (0.0,) * channels, (1.0,) * channels)
         # Sums of whole numbers: exact, so the order of the rows does not matter.
@@ -98,7 +102,7 @@ class ImageColumn:
         mean = sums / max(pixels, 1)
         std = np.sqrt(np.maximum(squares / max(pixels, 1) - mean * mean, 0.0))
         std = np.where(std < 1.0, 1.0, std)
-        return cls(spec.name, side, channels, aspect, tuple(mean.tolist()), tuple(std.tolist()))
+        return cls(spec.name, side, channels, aspect, tuple(mean.tolist()), tuple(std.tolist()), halved)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
@@ -112,11 +116,12 @@ class ImageColumn:
             "aspect": self.aspect,
             "mean": list(self.mean),
             "std": list(self.std),
+            "halved": self.halved,
         }
 
     @property
     def layout(self) -> Layout:
-        meta = {"mean": list(self.mean), "std": list(self.std)}
+        meta = {"mean": list(self.mean), "std": list(self.std), "halved": self.halved}
         shape = (self.channels, self.side, self.side)
         return Layout(tensors=(TensorFeature(f"image:{self.name}", self.name, "image", "uint8", shape, meta),))
 
@@ -330,8 +335,9 @@ def _is_grey(picture: Image.Image) -> bool:
     return bool(np.ptp(small, axis=2).mean() <= _GREY_SPREAD)
 
 
-def _side(spec: ColumnSpec, longest: Sequence[int], *, rows: int) -> int:
-    """The asked size, else what suits the number of rows, but not above the median picture's longer side."""
+def _side(spec: ColumnSpec, longest: Sequence[int], *, rows: int) -> tuple[int, bool]:
+    """The asked size, else what suits the number of rows, but not above the median picture's longer side; and whether
+    the network looks at half of it."""
     asked = spec.options.get("size")
     if asked is not None:
         if not isinstance(asked, int) or not _SMALLEST_SIDE <= asked <= _LARGEST_SIDE:
@@ -340,10 +346,12 @@ def _side(spec: ColumnSpec, longest: Sequence[int], *, rows: int) -> int:
                 code="option_range",
                 where=f"data.columns.{spec.name}",
             )
-        return asked
-    suited = next(side for limit, side in _SIDES if rows <= limit)
+        return asked, False
     native = int(sorted(longest)[len(longest) // 2])
-    return max(_SMALLEST_SIDE, min(suited, -(-native // _SIDE_STEP) * _SIDE_STEP))
+    if rows <= _FEW_ROWS and native >= _FINE_SIDE:
+        return _FINE_SIDE, True
+    suited = next(side for limit, side in _SIDES if rows <= limit)
+    return max(_SMALLEST_SIDE, min(suited, -(-native // _SIDE_STEP) * _SIDE_STEP)), False
 
 
 def _channels(spec: ColumnSpec, *, grey: bool) -> int:

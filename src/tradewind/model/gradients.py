@@ -1,4 +1,4 @@
-"""The linear part of a picture: logits from histograms of oriented gradients, learned beside a net that sees pixels.
+"""The edges of a picture: logits from histograms of oriented gradients, learned beside a net that sees pixels.
 
 Not here: the nets (`image.py`), the loss of the parts (`train/tasks.py`).
 
@@ -19,6 +19,7 @@ _FEWEST_PIXELS = 4
 _CLIPPED = 0.2  # no edge may speak for a whole block (Lowe 2004)
 _SHARPNESS = 4  # power of the cosine between a gradient and an orientation: neighbours overlap by half
 _DROPOUT = 0.5
+_HIDDEN = 128
 _MOMENTUM = 0.1
 
 
@@ -74,10 +75,10 @@ def large_enough(size: tuple[int, int, int]) -> bool:
 
 
 class GradientLogits(nn.Module):
-    """A linear model over oriented gradients; starts at zero. uint8 [B, C, H, W] to [B, K].
+    """A perceptron over oriented gradients; starts at zero. uint8 [B, C, H, W] to [B, K].
 
     Each feature is brought to mean 0 and deviation 1 as in batch normalisation (Ioffe and Szegedy 2015), without it
-    the linear part learns little in the steps that the net needs (LAB.md).
+    this part learns little in the steps that the net needs (LAB.md).
     """
 
     mean: Tensor
@@ -89,14 +90,16 @@ class GradientLogits(nn.Module):
         features = self.gradients.features
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("variance", torch.ones(features))
-        self.dropout = nn.Dropout(_DROPOUT)
-        self.out = nn.Linear(features, outputs)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        out = nn.Linear(_HIDDEN, outputs)
+        nn.init.zeros_(out.weight)
+        nn.init.zeros_(out.bias)
+        self.perceptron = nn.Sequential(
+            nn.Dropout(_DROPOUT / 2), nn.Linear(features, _HIDDEN), nn.ReLU(), nn.Dropout(_DROPOUT), out
+        )
 
     def forward(self, pixels_BCHW: Tensor) -> Tensor:
         found_BF = self.gradients(pixels_BCHW)
         several = self.training and len(pixels_BCHW) > 1  # one row has no deviation
         found_BF = F.batch_norm(found_BF, self.mean, self.variance, training=several, momentum=_MOMENTUM)
-        logits_BK: Tensor = self.out(self.dropout(found_BF))
+        logits_BK: Tensor = self.perceptron(found_BF)
         return logits_BK

@@ -1,6 +1,6 @@
 """Image encoders: a small convolutional net, a residual net, a vision transformer; from unsigned bytes to one vector.
 
-Not here: decoding and size (`features/image.py`), augmentation (`data/augment_image.py`), the linear part beside a net
+Not here: decoding and size (`features/image.py`), augmentation (`data/augment_image.py`), what reads edges beside a net
 (`gradients.py`), the head (`heads.py`).
 
 Legend: B rows, M members, C channels, H height, W width, T patches, D width of the vector.
@@ -39,7 +39,7 @@ _Value = TypeVar("_Value")
 
 
 def build(layout: Layout, settings: Model, *, outputs: int) -> Encoder:
-    """The encoder of one image column, by `settings.image`, with a linear part over gradients unless that is switched off.
+    """The encoder of one image column, by `settings.image`, with a part over gradients unless that is switched off.
 
     `layout` holds one tensor of role image, uint8 [C, H, W], with `mean` and `std` per channel in its meta. `width` is
     the channels of the first stage (vit: of every layer), `depth` the stages (vit: the layers).
@@ -50,15 +50,17 @@ def build(layout: Layout, settings: Model, *, outputs: int) -> Encoder:
     assert min(channels, height, breadth) > 0
     kind: ImageKind = "cnn" if settings.image == "auto" else settings.image
     size = (channels, height, breadth)
+    halved = bool(tensor.meta.get("halved", False))
+    seen = (channels, height // 2, breadth // 2) if halved else size
     width, depth = _given(settings.width, _WIDTH[kind]), _given(settings.depth, _DEPTH[kind])
     dropout = _given(settings.dropout, _DROPOUT)
     members = _given(settings.members, 1)
     normalise = Normalise(list(tensor.meta["mean"]), list(tensor.meta["std"]))
     nets: list[nn.Module] = []
     for _ in range(members):
-        nets.append(_net(kind, size, wide=width, deep=depth, settings=settings, dropout=dropout))
+        nets.append(_net(kind, seen, wide=width, deep=depth, settings=settings, dropout=dropout))
     wide = GradientLogits(size, outputs) if settings.gradients is not False and large_enough(size) else None
-    return ImageEncoder(tensor.name, normalise, nets, wide, dropout=dropout)
+    return ImageEncoder(tensor.name, normalise, nets, wide, halved=halved, dropout=dropout)
 
 
 def _net(
@@ -98,11 +100,18 @@ class ImageEncoder(Encoder):
     """Normalisation, nets that give a vector each, and dropout: `image:NAME` uint8 [B, C, H, W] to float [B, M, D].
 
     Several nets are members of one model, trained side by side from different starts; their probabilities are averaged
-    (deep ensembles, Lakshminarayanan, Pritzel and Blundell 2017).
+    (deep ensembles, Lakshminarayanan, Pritzel and Blundell 2017). `halved`: they see half the side, `wide` all of it.
     """
 
     def __init__(
-        self, name: str, normalise: Normalise, nets: Sequence[nn.Module], wide: GradientLogits | None, *, dropout: float
+        self,
+        name: str,
+        normalise: Normalise,
+        nets: Sequence[nn.Module],
+        wide: GradientLogits | None,
+        *,
+        halved: bool,
+        dropout: float,
     ) -> None:
         width = nets[0].out_width
         assert isinstance(width, int)
@@ -111,17 +120,21 @@ class ImageEncoder(Encoder):
         self.normalise = normalise
         self.nets = nn.ModuleList(nets)
         self.wide = wide
+        self.halved = halved
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         # Channels last takes a fifth less time on processors.
-        x_BCHW = self.normalise(inputs[self.name]).contiguous(memory_format=torch.channels_last)
+        x_BCHW = self.normalise(inputs[self.name])
+        if self.halved:
+            x_BCHW = F.avg_pool2d(x_BCHW, 2)
+        x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
         x_BMD = torch.stack([net(x_BCHW) for net in self.nets], dim=1)
         dropped: Tensor = self.dropout(x_BMD)
         return dropped
 
     def wide_logits(self, inputs: Mapping[str, Tensor]) -> Tensor | None:
-        """[B, K], or None without a linear part."""
+        """[B, K], or None without the part over gradients."""
         if self.wide is None:
             return None
         logits_BK: Tensor = self.wide(inputs[self.name])
