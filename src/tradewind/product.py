@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from tradewind.errors import InputError
+from tradewind.privacy.retention import NEVER, parse_duration
 from tradewind.tariff import Plan
 
 Task = Literal["classification", "regression", "recommendation", "generation", "translation"]
@@ -183,7 +185,7 @@ class Model(Section):
     cell: Literal["lstm", "gru"] = "lstm"
     ngrams: bool | Literal["auto"] = Field("auto", description="Text: a jointly trained bag of n-grams beside the net")
     gradients: bool | Literal["auto"] = Field(
-        "auto", description="Images: a jointly trained linear part over edges and their directions beside the net"
+        "auto", description="Images: a jointly trained part over edges and their directions beside the net"
     )
     pretrained: str | None = Field(None, description="Folder of a Hugging Face text encoder")
     adapt: Literal["frozen", "full", "lora"] = "frozen"
@@ -273,8 +275,39 @@ class Release(Section):
     contact: str | None = None
 
 
+def _duration(value: object) -> object:
+    try:
+        parse_duration(str(value))
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    return str(value).strip()
+
+
+DurationField = Annotated[str, BeforeValidator(_duration, json_schema_input_type=str)]
+
+
+class Store(Section):
+    """What is kept of each request, sealed, and how long. Nothing by default."""
+
+    inputs: DurationField = Field(NEVER, description="How long rows that customers send are kept: 30d, 12h, never")
+    outputs: DurationField = Field(NEVER, description="How long answers are kept: 90d, 12h, never")
+
+
+class Seller(Section):
+    """Who writes the invoices."""
+
+    name: str = Field("", description="As it stands on invoices; the product's name by default")
+    address: str = Field("", description="One line or several")
+    tax_id: str = ""
+
+
 class Serve(Section):
     plans: dict[str, Plan] = Field(default_factory=dict)
+    abstain_below: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="Classification: below this confidence there is no answer, and no charge"
+    )
+    store: Store = Store()
+    seller: Seller = Seller()
 
 
 class Product(Section):

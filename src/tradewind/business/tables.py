@@ -131,6 +131,7 @@ leases = Table(
     Column("meter", String(32), primary_key=True),
     Column("units", BigInteger, nullable=False),  # granted to this worker and not yet settled
     Column("expires_ms", BigInteger, nullable=False),
+    Column("answered_ms", BigInteger, nullable=False, server_default="0"),  # newest recall that its worker has answered
     Index("ix_leases_account", "account_id", "period_start_ms", "meter"),
 )
 
@@ -171,6 +172,7 @@ idempotency = Table(
     Column("key", String(255), primary_key=True),
     Column("digest", String(80), nullable=False),  # of method, path and body
     Column("request_id", _ID, nullable=False),
+    Column("worker_id", _ID),  # who runs the first request
     Column("status", Integer),  # null while the first request runs
     Column("headers", Text),
     Column("body", LargeBinary),

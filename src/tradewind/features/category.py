@@ -33,10 +33,10 @@ class CategoryColumn:
 
     name: str
     vocabulary: tuple[str, ...]
-    _codes: Mapping[object, int] = field(init=False, repr=False, compare=False)
+    codes: Mapping[object, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_codes", {key: code for code, key in enumerate(self.vocabulary, start=1)})
+        object.__setattr__(self, "codes", {key: code for code, key in enumerate(self.vocabulary, start=1)})
 
     @classmethod
     def fit(cls, spec: ColumnSpec, values: Values, *, seed: int) -> Self:
@@ -62,14 +62,14 @@ class CategoryColumn:
 
     def apply(self, values: Values) -> Block:
         """categories_BC int64 [B, 1]."""
-        codes = self._codes
+        codes = self.codes
         found = [codes.get(key, 0) for key in keys_of(values)]
         return Block(categories_BC=np.array(found, dtype=np.int64).reshape(-1, 1))
 
     def apply_one(self, value: object, numbers: list[float], categories: list[int]) -> Mapping[str, NDArray[Any]]:
         # A string that is in the vocabulary is its own key; only the others need normalising.
-        code = self._codes.get(value) if type(value) is str else None
-        categories.append(self._codes.get(category_key(value), 0) if code is None else code)
+        code = self.codes.get(value) if type(value) is str else None
+        categories.append(self.codes.get(category_key(value), 0) if code is None else code)
         return _NO_TENSORS
 
 

@@ -26,6 +26,7 @@ from tradewind.features.category import CategoryColumn
 from tradewind.features.column import Block, Column, ColumnSpec, Layout, Values, stack
 from tradewind.features.date import DateColumn, parse_date
 from tradewind.features.number import NumberColumn, parse_number
+from tradewind.features.plain_rows import PlainRows
 from tradewind.features.target import Target, target_from_state
 from tradewind.files import digest_bytes, digest_json
 
@@ -48,10 +49,12 @@ class FeatureSet:
     target: Target
     _appliers: tuple[tuple[str, _ApplyOne], ...] = field(init=False, repr=False, compare=False)
     _kinds: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    _plain: PlainRows | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_appliers", tuple((column.name, column.apply_one) for column in self.columns))
         object.__setattr__(self, "_kinds", {column.name: column.kind for column in self.columns})
+        object.__setattr__(self, "_plain", PlainRows.of(self.columns))
 
     @classmethod
     def fit(cls, specs: Sequence[ColumnSpec], values: Mapping[str, Values], target: Target, *, seed: int) -> Self:
@@ -130,7 +133,9 @@ class FeatureSet:
         return stack(blocks, lengths.pop())
 
     def encode_rows(self, rows: Sequence[Mapping[str, object]]) -> dict[str, NDArray[Any]]:
-        """Like `encode`, from rows; a name that a row lacks is a missing value. One row is the fast path."""
+        """Like `encode`, from rows; a name that a row lacks is a missing value. Few rows, and plain ones, go fast."""
+        if self._plain is not None and rows and (plain := self._plain.encode(rows)) is not None:
+            return plain
         if len(rows) == 1:
             return self._encode_row(rows[0])
         if 1 < len(rows) < _BULK_ROWS and not self.layout.tensors:
@@ -164,6 +169,8 @@ class FeatureSet:
 
         A column may be absent, null, or a value that training never saw: those are encoded.
         """
+        if self._plain is not None and self._plain.accepts(row):
+            return
         kinds = self._kinds
         if not isinstance(row, Mapping):
             raise DataError(f"A row is {_named(row)}, but an object with column names was expected.", code="row_type")

@@ -33,7 +33,7 @@ _OUTLIER_IQRS = 10.0
 _HEAVY_TAIL_Z = 100.0
 _KNOTS = 256
 # Added last, it turns -0.0 into 0.0: Python's max and NumPy's disagree on which of the two zeros is larger.
-_POSITIVE_ZERO = 0.0
+POSITIVE_ZERO = 0.0
 # Measured on adult, german credit and credit default (LAB.md): few, coarse bins lose what exact values say.
 _QUANTILE_BINS = 48
 _DISTINCT_BINS = 48
@@ -135,7 +135,7 @@ class NumberColumn:
         else:
             z_B = (x_B - self.center) / self.scale
         z_B = np.minimum(np.maximum(z_B, -self.furthest), self.furthest)
-        z_B = np.where(known_B, z_B, 0.0) + _POSITIVE_ZERO
+        z_B = np.where(known_B, z_B, 0.0) + POSITIVE_ZERO
         columns = [z_B, (~known_B).astype(np.float64)] if self.flag else [z_B]
         return Block(np.stack(columns, axis=1).astype(np.float32))
 
@@ -147,7 +147,7 @@ class NumberColumn:
                 z = self._one_through_knots(x)
             else:
                 z = (x - self.center) / self.scale
-            numbers.append(min(max(z, -self.furthest), self.furthest) + _POSITIVE_ZERO)
+            numbers.append(min(max(z, -self.furthest), self.furthest) + POSITIVE_ZERO)
             if self.flag:
                 numbers.append(0.0)
         else:

