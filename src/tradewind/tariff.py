@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
@@ -104,6 +105,7 @@ class Plan(BaseModel):
         return min(limits, default=None)
 
 
+@lru_cache(1024)
 def _per_second(rate: str | None) -> float | None:
     if rate is None:
         return None

@@ -1,0 +1,136 @@
+"""`tradewind serve`: releases behind an HTTP API with keys, plans and exact metering. Not here: a worker (`server/worker.py`)."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tradewind.cli.session import HERE, FolderOption, Session
+from tradewind.errors import ArtifactError, EnvironmentFailure, InputError
+from tradewind.release.registry import Registry
+
+_BACKLOG = 2048
+# What every worker needs and what starts no thread: imported once, before they are forked.
+_COMMON = ("fastapi", "uvicorn", "uvloop", "httptools", "msgspec", "sqlalchemy", "tradewind.business.ledger",
+           "tradewind.features.feature_set", "tradewind.release.bundle")  # fmt: skip
+
+
+def command(
+    directory: FolderOption = HERE,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
+    also: Annotated[list[Path] | None, typer.Option(help="Folder of a further product.", show_default=False)] = None,
+    certificate: Annotated[Path | None, typer.Option(help="TLS certificate, PEM.", show_default=False)] = None,
+    private_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.", show_default=False)] = None,
+    open_to_all: Annotated[bool, typer.Option("--open", help="No key, no bill: for development.")] = False,
+    access_log: Annotated[bool, typer.Option(help="A JSON line for each request on stderr.")] = False,
+    grace: Annotated[float, typer.Option(min=0, help="Seconds that running requests have after SIGTERM.")] = 30.0,
+) -> None:
+    """Serve releases over HTTP with keys, plans and exact metering."""
+    # 1. What is served: the product file and at least one release in each folder.
+    sessions = [Session.open(folder) for folder in [directory, *(also or [])]]
+    for session in sessions:
+        _check_released(session)
+    _check_tls(certificate, private_key)
+    # 2. The socket, before anything heavy: a port in use is told at once.
+    listening = _listen(host, port)
+    # 3. The rooms behind it. Linear algebra starts no threads of its own: a process with threads must not fork.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name in _COMMON:
+        _load(name)
+    _load("tradewind.business.database").Database.open(
+        url := _database_url(sessions[0]), clock=sessions[0].workspace.clock
+    ).close()
+    supervisor = _load("tradewind.server.supervisor")
+    shown = listening.getsockname()
+    address = f"{'https' if certificate else 'http'}://{host}:{shown[1]}"
+
+    def work(number: int, ready: Any) -> int:
+        worker = _load("tradewind.server.worker")
+        serving = _load("tradewind.server.serving")
+        site = worker.Site(
+            places=tuple(
+                serving.Place(one.workspace, abstain_below=one.product.serve.abstain_below) for one in sessions
+            ),
+            home=sessions[0].workspace.home,
+            database=url,
+            plans=sessions[0].product.serve.plans,
+            open_to_all=open_to_all,
+            certificate=certificate,
+            private_key=private_key,
+            grace_s=grace,
+            access_log=access_log,
+        )
+        status: int = worker.work(site, [listening], ready)
+        return status
+
+    # 4. Workers, until SIGTERM.
+    names = ", ".join(session.product.product for session in sessions)
+    status = supervisor.Supervisor(
+        work=work,
+        workers=workers,
+        grace_s=grace + 5,
+        on_ready=lambda: print(f"Serving {names} on {address} (docs: {address}/docs)", file=sys.stderr, flush=True),
+        say=lambda text: print(text, file=sys.stderr, flush=True),
+    ).run()
+    raise typer.Exit(status)
+
+
+def _check_released(session: Session) -> None:
+    if not Registry.open(session.workspace).versions:
+        raise ArtifactError(
+            f"{session.product.product} has no release yet.",
+            code="nothing_to_serve",
+            where=str(session.folder),
+            hint="Make one: tradewind run.",
+        )
+
+
+def _check_tls(certificate: Path | None, private_key: Path | None) -> None:
+    if (certificate is None) != (private_key is None):
+        raise InputError("TLS needs both --certificate and --private-key.", code="tls")
+    for path in (certificate, private_key):
+        if path is not None and not path.is_file():
+            raise InputError("There is no such file.", code="tls", where=str(path))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"{host}:{port} cannot be listened on: {error.strerror}.",
+            code="address",
+            hint="Choose another --port, or end what listens there.",
+        ) from error
+    listening.listen(_BACKLOG)
+    return listening
+
+
+def _database_url(session: Session) -> str:
+    url: str = _load("tradewind.business.database").default_url(session.workspace.home)
+    return url
+
+
+def _load(name: str) -> Any:
+    """A module of the server's packages, only when the verb runs: `tradewind --help` must not wait for them."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("tradewind"):
+            raise
+        raise EnvironmentFailure(
+            f"tradewind serve needs the package {error.name}, which is not installed.",
+            code="package_missing",
+            hint="Install it with: pip install 'tradewind[serve]'.",
+        ) from error

@@ -1,0 +1,75 @@
+"""From the journal to the database, in batches beside the requests. Not here: what is written down (`metering.py`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tradewind.business.journal import Event, Journal, replay
+from tradewind.business.ledger import Ledger
+
+SETTLE_S = 0.1
+_BATCH = 2000
+_KEPT = 20_000  # events kept in memory until they are settled; more are read from the journal again
+
+
+class Settler:
+    """Events that the journal holds and the database does not. `ask` runs a function in a thread, `settled` is told
+    each event that the database has taken.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        ledger: Ledger,
+        ask: Callable[..., Awaitable[Any]],
+        settled: Callable[[Event], None],
+    ) -> None:
+        self.turn = asyncio.Lock()
+        self._journal = journal
+        self._ledger = ledger
+        self._ask = ask
+        self._settled = settled
+        self._pending: deque[tuple[Event, int]] = deque()  # with the journal's offset behind each
+        self._overflowed = False
+        self._offset = 0  # what the database holds
+
+    def add(self, event: Event, end: int) -> None:
+        """An event that the journal holds; `end` is the offset behind it."""
+        if len(self._pending) >= _KEPT:
+            self._overflowed = True
+        if not self._overflowed:
+            self._pending.append((event, end))
+
+    async def flush(self) -> None:
+        """Returns when the database holds all that the journal held at the call. Raises EnvironmentFailure."""
+        async with self.turn:
+            wanted = self._journal.end
+            while self._offset < wanted:
+                if not self._pending:
+                    await self._read_again()
+                batch = [self._pending[place] for place in range(min(_BATCH, len(self._pending)))]
+                end = batch[-1][1]
+                await self._ask(self._ledger.settle, [event for event, _ in batch], end)
+                self._offset = end
+                for event, _ in batch:
+                    self._pending.popleft()
+                    self._settled(event)
+                self._journal.trim(end)
+
+    async def _read_again(self) -> None:
+        """After a long time without the database: the events that found no room in memory."""
+
+        def read() -> list[tuple[Event, int]]:
+            found: list[tuple[Event, int]] = []
+            for record in replay(self._journal.folder, self._offset):
+                found.extend((event, record.end) for event in record.events)
+                if len(found) >= _KEPT:
+                    break
+            return found
+
+        self._pending.extend(await self._ask(read))
+        # Nothing was added meanwhile unless the journal has grown behind the last event that was read.
+        self._overflowed = self._pending[-1][1] < self._journal.end

@@ -1,0 +1,179 @@
+"""One worker process: database, gate, shelf and app on one event loop, until SIGTERM. Not here: who starts it
+(`supervisor.py`, `cli/serve.py`).
+
+On SIGTERM it drains: it takes no new connection, answers what comes on the open ones and asks each client to close, lets
+running requests end, settles its journal and gives its leases back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from tradewind.artifacts import Workspace
+from tradewind.business import fleet
+from tradewind.business.database import Database
+from tradewind.clock import SystemClock
+from tradewind.errors import ArtifactError, TradewindError
+from tradewind.server import account, admin
+from tradewind.server.app import App, create_app
+from tradewind.server.auth import Authenticator
+from tradewind.server.gate import Gate, OpenGate
+from tradewind.server.metering import Meter
+from tradewind.server.observe import Observer
+from tradewind.server.serving import Place, Shelf
+from tradewind.server.settings import Settings
+from tradewind.server.settling import SETTLE_S
+from tradewind.tariff import Plan
+
+# How long a draining worker still answers on open connections, so that clients learn of it from a reply.
+_DRAIN_S = 1.0
+_KEEP_ALIVE_S = 75
+_FLUSH_S = 10.0
+_SWITCH_S = 0.0002
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is served and how. `database` is a URL; `open_to_all` needs no key and bills nobody (development only)."""
+
+    places: tuple[Place, ...]
+    home: Path
+    database: str
+    plans: Mapping[str, Plan] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+    open_to_all: bool = False
+    certificate: Path | None = None
+    private_key: Path | None = None
+    grace_s: float = 30.0
+    access_log: bool = False
+
+    @property
+    def journals(self) -> Path:
+        return self.home / "journals"
+
+
+def work(site: Site, sockets: list[socket.socket], ready: Callable[[], None]) -> int:
+    """Serves until SIGTERM and returns the exit status: 0, or 2 and 3 as the command line's."""
+    # A thread beside the event loop gives way after so long when the loop wants to run: five milliseconds, the default,
+    # would be the slowest part of most replies.
+    sys.setswitchinterval(_SWITCH_S)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(site, sockets, ready))
+    except TradewindError as error:
+        print(str(error), file=sys.stderr)
+        return 2 if error.family in ("input", "product", "artifact") else 3
+
+
+async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], None]) -> int:
+    observer = Observer(requests=site.access_log)
+    shelf = Shelf(site.places, log=observer.event).open()
+    if len(shelf) == 0:
+        raise ArtifactError(
+            "No release could be loaded.", code="nothing_to_serve", where=str(site.places[0].workspace.home),
+            hint="The lines above say why; tradewind verify checks each.",
+        )  # fmt: skip
+    database = None if site.open_to_all else Database.open(site.database, clock=SystemClock())
+    gate: Gate = OpenGate()
+    meter: Meter | None = None
+    extra: list[Any] = []
+    if database is not None:
+        authenticator = Authenticator(database)
+        gate = meter = Meter(database, site.journals, authenticator)
+        await meter.start()
+        extra = [account.router, admin.router]
+    app = create_app(shelf, gate, site.settings, observer=observer, extra_routers=extra)
+    if meter is not None and database is not None:
+        app.rest.state.database = database
+        app.rest.state.plans = site.plans
+        app.rest.state.authenticate = meter.authenticator.access
+        app.rest.state.settle = _settling(meter, asyncio.get_running_loop(), database)
+    observer.start()
+    shelf.watch()
+    server = _Server(app, site, ready)
+    try:
+        ended = asyncio.create_task(_stop_when_ended(meter, server))
+        await server.serve(sockets=sockets)
+        ended.cancel()
+    finally:
+        shelf.close()
+        if meter is not None:
+            await meter.stop()
+        if database is not None:
+            database.close()
+        observer.stop()
+    return 3 if server.disowned else 0
+
+
+def _settling(meter: Meter, loop: asyncio.AbstractEventLoop, database: Database) -> Callable[[], None]:
+    """For routes in threads: returns when the usage records hold every reply that left this machine before the call."""
+
+    def settle() -> None:
+        asyncio.run_coroutine_threadsafe(meter.flush(), loop).result(_FLUSH_S)
+        if fleet.alive(database) > 1:
+            time.sleep(3 * SETTLE_S)  # the other workers settle by themselves that often
+
+    return settle
+
+
+async def _stop_when_ended(meter: Meter | None, server: _Server) -> None:
+    if meter is not None:
+        await meter.ended.wait()
+        server.disowned = True
+        server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but for how it ends: between the signal and the end it answers with `connection: close`."""
+
+    def __init__(self, app: App, site: Site, ready: Callable[[], None]) -> None:
+        tls: dict[str, Any] = {}
+        if site.certificate is not None:
+            tls = {"ssl_certfile": str(site.certificate), "ssl_keyfile": str(site.private_key)}
+        config = uvicorn.Config(
+            app, loop="none", http="httptools", ws="none", lifespan="off", log_config=None, access_log=False,
+            server_header=False, proxy_headers=False, timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=int(site.grace_s), **tls,
+        )  # fmt: skip
+        super().__init__(config)
+        self.disowned = False
+        self._app = app
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._app.draining:
+            self.should_exit = True
+            self.force_exit = sig == signal.SIGINT
+            return
+        self._app.draining = True
+        # Every reply from now on carries it; uvicorn closes the connection behind such a reply.
+        close = (b"connection", b"close")
+        self.config.encoded_headers = [*self.config.encoded_headers, close]
+        self.server_state.default_headers = [*self.server_state.default_headers, close]
+        loop = asyncio.get_running_loop()
+        for server in self.servers:
+            loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.call_later, _DRAIN_S, self._end)
+
+    def _end(self) -> None:
+        self.should_exit = True
+
+
+def place_of(folder: Path, *, abstain_below: float | None, public_key: Path | None = None) -> Place:
+    return Place(Workspace.of(folder), public_key=public_key, abstain_below=abstain_below)
