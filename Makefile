@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= $(or $(TRADEWIND_DATA),../shared/data)
 
-.PHONY: help install demo test check format quality bench lock clean
+.PHONY: help install demo test check format quality bench serving faults lock clean
 
 help:
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,13 @@ quality: install  ## quality with default settings beside the peers' baselines, 
 
 bench: install  ## speed beside the floor or a peer
 	$(BIN)/python benchmarks/speed.py
+
+serving: install  ## the HTTP API beside a server that does none of what is sold
+	cd benchmarks && ../$(BIN)/python serving.py
+
+faults: install  ## money after kill -9, a quota race and an outage, on SQLite and PostgreSQL
+	cd benchmarks && ../$(BIN)/python faults.py --kills 300 --outage 60
+	cd benchmarks && ../$(BIN)/python faults.py --kills 300 --database postgres
 
 lock: install  ## write requirements.lock from what .venv holds
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' | grep -vE ' @ |^-e |^tradewind' > requirements.lock

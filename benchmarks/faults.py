@@ -171,9 +171,11 @@ def books(database: Database, account: str, received: list[str]) -> dict[str, in
         billed = Counter(
             dict(connection.execute(select(usage_events.c.request_id, usage_events.c.units).where(mine)).all())
         )
-        used = connection.execute(select(func.sum(quotas.c.used)).where(quotas.c.account_id == account)).scalar() or 0
-        granted = connection.execute(select(func.sum(quotas.c.granted))).scalar() or 0
-        leased = connection.execute(select(func.sum(leases.c.units))).scalar() or 0
+        used = int(
+            connection.execute(select(func.sum(quotas.c.used)).where(quotas.c.account_id == account)).scalar() or 0
+        )
+        granted = int(connection.execute(select(func.sum(quotas.c.granted))).scalar() or 0)
+        leased = int(connection.execute(select(func.sum(leases.c.units))).scalar() or 0)
     assert len(received) == len(set(received)), "two replies with one id"
     return {
         "received": len(received),

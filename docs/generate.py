@@ -18,15 +18,28 @@ def reference() -> str:
     """The whole page, as Markdown."""
     lines = ["# Reference", "", "Written by `docs/generate.py` from the code. Do not edit.", "", "## Verbs", ""]
     for name, verb in VERBS.items():
-        lines += [f"### `tradewind {name}`", "", verb.help, "", "| option | meaning |", "|---|---|"]
-        for parameter in load_verb(name).params:
-            names = ", ".join(f"`{option}`" for option in parameter.opts if option.startswith("-"))
-            label = names or f"`{parameter.name}`"
-            lines.append(f"| {label} | {getattr(parameter, 'help', '') or ''} |")
-        lines.append("")
+        lines += [f"### `tradewind {name}`", "", verb.help, "", *_options(load_verb(name), name)]
     lines += ["## Product file", "", "| setting | values | default | meaning |", "|---|---|---|---|"]
     lines += _settings(Product, "")
     return "\n".join(lines) + "\n"
+
+
+def _options(command: Any, name: str) -> list[str]:
+    """The options of a verb, or of each of its actions."""
+    below = getattr(command, "commands", None)
+    if below is not None:
+        lines = []
+        for action, inner in below.items():
+            if not hasattr(inner, "commands"):
+                lines += [f"#### `tradewind {name} {action}`", "", inner.help or "", ""]
+            lines += _options(inner, f"{name} {action}")
+        return lines
+    lines = ["| option | meaning |", "|---|---|"]
+    for parameter in command.params:
+        names = ", ".join(f"`{option}`" for option in parameter.opts if option.startswith("-"))
+        label = names or f"`{parameter.name}`"
+        lines.append(f"| {label} | {getattr(parameter, 'help', '') or ''} |")
+    return [*lines, ""]
 
 
 def _settings(model: type[BaseModel], place: str) -> list[str]:

@@ -192,7 +192,9 @@ def test_one_colour_picture_gives_three_channels():
     assert fitted(file_of(grey()), file_of(colour())).channels == 3
 
 
-@pytest.mark.parametrize(("pixels", "side"), [((28, 28), 32), ((60, 40), 64), ((300, 200), 192), ((180, 100), 96), ((8, 8), 16)])
+@pytest.mark.parametrize(
+    ("pixels", "side"), [((28, 28), 32), ((60, 40), 64), ((300, 200), 192), ((180, 100), 96), ((8, 8), 16)]
+)
 def test_the_side_follows_the_pictures(pixels, side):
     assert fitted(file_of(grey(*pixels))).side == side
 

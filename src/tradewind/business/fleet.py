@@ -23,14 +23,6 @@ def take_in(database: Database, worker_id: str, revision: int) -> None:
     )
 
 
-def alive(database: Database) -> int:
-    """Workers that gave a sign of life in the last quarter of a minute."""
-    since = milliseconds(database.clock) - _ALIVE_MS
-    living = select(func.count()).where(workers.c.ended_ms.is_(None), workers.c.heartbeat_ms >= since)
-    with database.reading() as connection:
-        return int(connection.execute(living).scalar_one())
-
-
 def wait_taken_in(database: Database, *, most_s: float = 2.0) -> bool:
     """Returns when every living worker acts by the present revision: a revoked key is refused everywhere from then on.
 

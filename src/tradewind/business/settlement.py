@@ -40,8 +40,7 @@ def _insert(rows: str, word: str, number: str, *, returning: str = "") -> TextCl
     columns = ", ".join(f'"{field.name}"' for field in fields)
     values = ", ".join((number if field.type is int else word) % at for at, field in enumerate(fields))
     return text(
-        f"INSERT INTO usage_events ({columns}) SELECT {values} FROM {rows} WHERE true "
-        f"ON CONFLICT DO NOTHING{returning}"
+        f"INSERT INTO usage_events ({columns}) SELECT {values} FROM {rows} WHERE true ON CONFLICT DO NOTHING{returning}"
     )
 
 

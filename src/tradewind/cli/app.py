@@ -37,9 +37,10 @@ class Verb:
     help: str
     panel: str
     light: str | None = None  # the module to use where the packages of the first are not installed
+    extra: str = "train"  # what holds those packages
 
 
-_BUILD, _USE, _KEEP = "Build", "Use", "Keep"
+_BUILD, _USE, _SELL, _KEEP = "Build", "Use", "Sell", "Keep"
 VERBS = {
     "init": Verb("init", "Begin a product: write a product file for your data.", _BUILD),
     "check": Verb("check", "Check the product file, or print its JSON Schema.", _BUILD),
@@ -50,10 +51,21 @@ VERBS = {
     "run": Verb("run", "All of these, as far as something changed.", _BUILD),
     "predict": Verb("predict", "Predict one row, or a file in bulk, from a release.", _USE, light="predict_rows"),
     "card": Verb("card", "Print the model card of a release.", _USE),
-    "verify": Verb("verify", "Recompute a report's figures; check digests and signatures.", _KEEP),
+    "serve": Verb("serve", "Serve releases over HTTP with keys, plans and exact metering.", _USE, extra="serve"),
+    "account": Verb("account", "Customers: their members, plans and subscriptions.", _SELL, extra="serve"),
+    "key": Verb(
+        "key", "API keys of customers and of the operator; the key pair that signs releases.", _SELL, extra="serve"
+    ),
+    "plan": Verb(
+        "plan", "Plans of the product file; last month's bills under other ones; top-up codes.", _SELL, extra="serve"
+    ),
+    "usage": Verb("usage", "What customers used, by account, meter and month; as CloudEvents.", _SELL, extra="serve"),
+    "invoice": Verb("invoice", "Draft, finalize, void, correct, show and export invoices.", _SELL, extra="serve"),
+    "verify": Verb(
+        "verify", "Recompute figures, invoices and the audit log; check signatures.", _KEEP, light="verify_books"
+    ),
     "promote": Verb("promote", "Make a release the live one.", _KEEP),
     "rollback": Verb("rollback", "Go back to the release that was live before.", _KEEP),
-    "key": Verb("key", "Make the key pair that signs releases.", _KEEP),
 }
 
 
@@ -75,7 +87,7 @@ class Verbs(TyperGroup):
 
 
 def load_verb(name: str) -> Any:
-    """The verb as a command: its module's `command` function, named and described by the table."""
+    """The verb as a command: its module's `command` function or its `actions`, named by the table."""
     verb = VERBS[name]
     try:
         module = importlib.import_module(f"tradewind.cli.{verb.module}")
@@ -87,12 +99,16 @@ def load_verb(name: str) -> Any:
         raise EnvironmentFailure(
             f"tradewind {name} needs the package {error.name}, which is not installed.",
             code="package_missing",
-            hint="Install it with: pip install 'tradewind[train]'.",
+            hint=f"Install it with: pip install 'tradewind[{verb.extra}]'.",
         ) from error
     return _as_command(name, module)
 
 
 def _as_command(name: str, module: ModuleType) -> Any:
+    if hasattr(module, "actions"):
+        group = typer.main.get_command(module.actions)
+        group.name = name
+        return group
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     single.command(name=name)(module.command)
     command = typer.main.get_command(single)

@@ -62,6 +62,8 @@ def command(
             home=sessions[0].workspace.home,
             database=url,
             plans=sessions[0].product.serve.plans,
+            retentions={one.product.product: _retention(one) for one in sessions},
+            issuer=sessions[0].product.serve.seller if sessions[0].product.serve.seller.name else None,
             open_to_all=open_to_all,
             certificate=certificate,
             private_key=private_key,
@@ -78,6 +80,7 @@ def command(
         workers=workers,
         grace_s=grace + 5,
         on_ready=lambda: print(f"Serving {names} on {address} (docs: {address}/docs)", file=sys.stderr, flush=True),
+        on_drain=listening.close,
         say=lambda text: print(text, file=sys.stderr, flush=True),
     ).run()
     raise typer.Exit(status)
@@ -91,6 +94,10 @@ def _check_released(session: Session) -> None:
             where=str(session.folder),
             hint="Make one: tradewind run.",
         )
+
+
+def _retention(session: Session) -> Any:
+    return _load("tradewind.privacy.retention").Retention.of(session.product.serve.store.model_dump())
 
 
 def _check_tls(certificate: Path | None, private_key: Path | None) -> None:
@@ -108,6 +115,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening.bind((host, port))
     except OSError as error:
+        listening.close()
         raise EnvironmentFailure(
             f"{host}:{port} cannot be listened on: {error.strerror}.",
             code="address",

@@ -1,4 +1,6 @@
-"""`tradewind verify`: digests, signature and golden examples of releases; every figure of a report, computed again."""
+"""`tradewind verify`: digests, signature and golden examples of releases; every figure of a report, computed again; and
+where nothing is named, the books of the business too.
+"""
 
 from __future__ import annotations
 
@@ -7,45 +9,64 @@ from typing import Annotated
 
 import typer
 
-from tradewind.artifacts import RECORD, check_files, open_artifact
+from tradewind.artifacts import RECORD, Workspace, check_files, open_artifact
+from tradewind.cli.office import database_exists
 from tradewind.cli.releases import release_folder
-from tradewind.cli.session import HERE, FolderOption, JsonOption, emit
+from tradewind.cli.session import HERE, FolderOption, JsonOption
+from tradewind.cli.verify_books import differs, tell, verify_books
 from tradewind.engines.loading import load
-from tradewind.errors import VerificationFailed
 from tradewind.evaluate.recompute import recompute
+from tradewind.release.registry import Registry
+
+NEWEST = "candidate"
 
 
 def command(
-    what: Annotated[str, typer.Argument(help="An artifact's folder, a version or an alias.")] = "candidate",
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[WHAT]",
+            help="An artifact's folder, a version or an alias; by default the newest release and the books.",
+            show_default=False,
+        ),
+    ] = None,
     key: Annotated[
         Path | None, typer.Option("--key", help="Public key of the signer (PEM).", show_default=False)
     ] = None,
     directory: FolderOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute a report's figures; check digests and signatures."""
-    folder = release_folder(what, directory)
+    """Recompute figures, invoices and the audit log; check signatures."""
     checked: list[str] = []
     faults: list[str] = []
+    folder = directory
+    if what is not None or not _only_books(directory):
+        folder = release_folder(what or NEWEST, directory)
+        faults += _artifact(folder, key, checked)
+    if what is None:
+        faults += verify_books(directory, checked)
+    if faults:
+        raise differs(faults, where=str(folder))
+    tell(checked, folder, as_json=as_json)
+
+
+def _only_books(directory: Path) -> bool:
+    """A service whose releases come from elsewhere has books and no release of its own."""
+    workspace = Workspace.of(directory)
+    return not Registry.open(workspace).versions and database_exists(workspace)
+
+
+def _artifact(folder: Path, key: Path | None, checked: list[str]) -> list[str]:
     if (folder / "manifest.json").exists() or not (folder / RECORD).exists():
         load(folder, public_key=key)
         checked.append("digests, signature, fingerprint and golden examples of the release")
         report = folder.parent.parent / "reports" / _short(open_artifact(folder).parents.get("report", ""))
-        if report.is_dir():
-            faults += _report(report, checked)
-    else:
-        artifact = open_artifact(folder)
-        if artifact.kind == "report":
-            faults += _report(folder, checked)
-        else:
-            checked.append(f"{len(artifact.files)} files of the {artifact.kind}")
-            faults += check_files(artifact)
-    if faults:
-        raise VerificationFailed("\n  ".join(["It does not hold:", *faults]), code="differs", where=str(folder))
-    if as_json:
-        emit({"verified": checked, "folder": str(folder)})
-    else:
-        typer.echo("\n".join(f"holds: {one}" for one in checked))
+        return _report(report, checked) if report.is_dir() else []
+    artifact = open_artifact(folder)
+    if artifact.kind == "report":
+        return _report(folder, checked)
+    checked.append(f"{len(artifact.files)} files of the {artifact.kind}")
+    return check_files(artifact)
 
 
 def _short(digest: str) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tradewind.business import fleet, idempotency, plans, recovery
+from tradewind.business import fleet, idempotency, plans, recovery, requests
 from tradewind.business.database import Database
 from tradewind.business.journal import Event, Journal
 from tradewind.business.ledger import Lease, Ledger, enlist
@@ -267,6 +267,8 @@ class Meter:
             )
         await self._ask(plans.roll, self._database)
         await self._ask(idempotency.forget, self._database)
+        while (await self._ask(requests.sweep, self._database)).records:
+            continue
 
     async def _repeat(self, work: Callable[[], Any], every_s: float) -> None:
         while True:

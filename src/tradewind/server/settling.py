@@ -12,12 +12,12 @@ from tradewind.business.ledger import Ledger
 
 SETTLE_S = 0.1
 _BATCH = 2000
-_KEPT = 20_000  # events kept in memory until they are settled; more are read from the journal again
+_KEPT = 20_000
 
 
 class Settler:
     """Events that the journal holds and the database does not. `ask` runs a function in a thread, `settled` is told
-    each event that the database has taken.
+    each event that the database has taken. At most `kept` events wait in memory; the rest is read from the journal again.
     """
 
     def __init__(
@@ -26,7 +26,10 @@ class Settler:
         ledger: Ledger,
         ask: Callable[..., Awaitable[Any]],
         settled: Callable[[Event], None],
+        *,
+        kept: int = _KEPT,
     ) -> None:
+        self._kept = kept
         self.turn = asyncio.Lock()
         self._journal = journal
         self._ledger = ledger
@@ -38,7 +41,7 @@ class Settler:
 
     def add(self, event: Event, end: int) -> None:
         """An event that the journal holds; `end` is the offset behind it."""
-        if len(self._pending) >= _KEPT:
+        if len(self._pending) >= self._kept:
             self._overflowed = True
         if not self._overflowed:
             self._pending.append((event, end))
@@ -66,7 +69,7 @@ class Settler:
             found: list[tuple[Event, int]] = []
             for record in replay(self._journal.folder, self._offset):
                 found.extend((event, record.end) for event in record.events)
-                if len(found) >= _KEPT:
+                if len(found) >= self._kept:
                     break
             return found
 

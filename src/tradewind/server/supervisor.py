@@ -42,13 +42,15 @@ class Supervisor:
 
     `run` returns 0 after a drain that SIGTERM or SIGINT asked for. When the first workers end before any was ready, that
     is a fault of the set-up, not of a worker: their exit status is returned. A worker still alive `grace_s` after
-    SIGTERM is killed.
+    SIGTERM is killed. `on_drain` closes the parent's copy of the listening socket: a connection that nobody will accept
+    must be refused, not left to wait.
     """
 
     work: Work
     workers: int
     grace_s: float
     on_ready: Callable[[], None]
+    on_drain: Callable[[], None]
     say: Callable[[str], None]
     _slots: list[_Slot] = field(default_factory=list)
     _was_ready: bool = False
@@ -131,6 +133,7 @@ class Supervisor:
         slot.pid, slot.not_before_s = 0, time.monotonic() + pause_s
 
     def _drain(self) -> int:
+        self.on_drain()
         alive = [slot for slot in self._slots if slot.pid]
         for slot in alive:
             _signal(slot.pid, signal.SIGTERM)

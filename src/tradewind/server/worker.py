@@ -8,10 +8,10 @@ running requests end, settles its journal and gives its leases back.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,26 +21,27 @@ from typing import Any
 import uvicorn
 import uvloop
 
-from tradewind.artifacts import Workspace
-from tradewind.business import fleet
+from tradewind.business import backlog
 from tradewind.business.database import Database
+from tradewind.business.documents import Issuer
 from tradewind.clock import SystemClock
 from tradewind.errors import ArtifactError, TradewindError
+from tradewind.privacy.retention import Retention
+from tradewind.privacy.vault import Vault
 from tradewind.server import account, admin
 from tradewind.server.app import App, create_app
 from tradewind.server.auth import Authenticator
 from tradewind.server.gate import Gate, OpenGate
 from tradewind.server.metering import Meter
-from tradewind.server.observe import Observer
+from tradewind.server.observe import Observer, configured_tracer
+from tradewind.server.recording import Recorder
 from tradewind.server.serving import Place, Shelf
 from tradewind.server.settings import Settings
-from tradewind.server.settling import SETTLE_S
 from tradewind.tariff import Plan
 
 # How long a draining worker still answers on open connections, so that clients learn of it from a reply.
 _DRAIN_S = 1.0
 _KEEP_ALIVE_S = 75
-_FLUSH_S = 10.0
 _SWITCH_S = 0.0002
 
 
@@ -52,6 +53,8 @@ class Site:
     home: Path
     database: str
     plans: Mapping[str, Plan] = field(default_factory=dict)
+    retentions: Mapping[str, Retention] = field(default_factory=dict)  # what is kept of requests, by product
+    issuer: Issuer | None = None
     settings: Settings = field(default_factory=Settings)
     open_to_all: bool = False
     certificate: Path | None = None
@@ -78,7 +81,7 @@ def work(site: Site, sockets: list[socket.socket], ready: Callable[[], None]) ->
 
 
 async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], None]) -> int:
-    observer = Observer(requests=site.access_log)
+    observer = Observer(requests=site.access_log, tracer=configured_tracer(os.environ))
     shelf = Shelf(site.places, log=observer.event).open()
     if len(shelf) == 0:
         raise ArtifactError(
@@ -88,18 +91,24 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
     database = None if site.open_to_all else Database.open(site.database, clock=SystemClock())
     gate: Gate = OpenGate()
     meter: Meter | None = None
+    recorder: Recorder | None = None
     extra: list[Any] = []
     if database is not None:
-        authenticator = Authenticator(database)
-        gate = meter = Meter(database, site.journals, authenticator)
+        gate = meter = Meter(database, site.journals, Authenticator(database))
         await meter.start()
         extra = [account.router, admin.router]
-    app = create_app(shelf, gate, site.settings, observer=observer, extra_routers=extra)
+        if any(site.retentions.values()):
+            vault = Vault.open(site.home / "vault")
+            recorder = Recorder(database, vault, retentions=site.retentions, log=observer.event)
+            recorder.start()
+    app = create_app(shelf, gate, site.settings, observer=observer, recorder=recorder, extra_routers=extra)
     if meter is not None and database is not None:
         app.rest.state.database = database
         app.rest.state.plans = site.plans
         app.rest.state.authenticate = meter.authenticator.access
-        app.rest.state.settle = _settling(meter, asyncio.get_running_loop(), database)
+        app.rest.state.settle = lambda: backlog.wait_settled(database)
+        if site.issuer is not None:
+            app.rest.state.issuer = site.issuer
     observer.start()
     shelf.watch()
     server = _Server(app, site, ready)
@@ -109,23 +118,14 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
         ended.cancel()
     finally:
         shelf.close()
+        if recorder is not None:
+            recorder.stop()
         if meter is not None:
             await meter.stop()
         if database is not None:
             database.close()
         observer.stop()
     return 3 if server.disowned else 0
-
-
-def _settling(meter: Meter, loop: asyncio.AbstractEventLoop, database: Database) -> Callable[[], None]:
-    """For routes in threads: returns when the usage records hold every reply that left this machine before the call."""
-
-    def settle() -> None:
-        asyncio.run_coroutine_threadsafe(meter.flush(), loop).result(_FLUSH_S)
-        if fleet.alive(database) > 1:
-            time.sleep(3 * SETTLE_S)  # the other workers settle by themselves that often
-
-    return settle
 
 
 async def _stop_when_ended(meter: Meter | None, server: _Server) -> None:
@@ -173,7 +173,3 @@ class _Server(uvicorn.Server):
 
     def _end(self) -> None:
         self.should_exit = True
-
-
-def place_of(folder: Path, *, abstain_below: float | None, public_key: Path | None = None) -> Place:
-    return Place(Workspace.of(folder), public_key=public_key, abstain_below=abstain_below)

@@ -1,0 +1,231 @@
+"""What every metered route shares: the key, the gate, the release, the answers, and what is told when one of them fails.
+
+Not here: the two languages of a request, `predict.py` and `oip.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from tradewind.errors import EnvironmentFailure, InputError
+from tradewind.server.gate import Call, Gate, Headers, Reply, Ticket
+from tradewind.server.observe import Observer
+from tradewind.server.problems import Problem, problem_of
+from tradewind.server.recording import Recorder
+from tradewind.server.served import Answer, Served
+from tradewind.server.serving import Shelf
+from tradewind.server.settings import Settings
+from tradewind.server.wire import Asked, Disconnected, Receive, Row, Scope, Send, answer, new_request_id, read_body
+
+Found = TypeVar("Found")
+
+_KEY_CHARACTERS = 255
+_GONE = 499  # in counters and lines only: nobody reads the status
+
+
+class Work:
+    """One request on its way: what is known of it so far, for its log line and its reply."""
+
+    __slots__ = (
+        "account", "asked", "method", "path", "product", "receive", "release", "request_id", "rows", "settled", "stage",
+    )  # fmt: skip
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.request_id = new_request_id()
+        self.asked = Asked(scope["headers"])
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.receive = receive
+        self.stage = "body"
+        self.product = ""
+        self.release = ""
+        self.account = ""
+        self.rows = 0
+        self.settled: Ticket | None = None
+
+
+Handler = Callable[[Work], Awaitable[Reply]]
+
+
+class Desk:
+    """The rooms behind every route, and the steps between them."""
+
+    def __init__(
+        self, shelf: Shelf, gate: Gate, settings: Settings, observer: Observer, recorder: Recorder | None = None
+    ) -> None:
+        self.recorder = recorder
+        self.shelf = shelf
+        self.gate = gate
+        self.settings = settings
+        self.observer = observer
+
+    # ------------------------------------------------------------ a request from end to end
+
+    async def serve(
+        self, route: str, handler: Handler, scope: Scope, receive: Receive, send: Send, *, oip: bool = False
+    ) -> None:
+        """Runs `handler` within the time limit, sends its reply or what went wrong, and writes it down."""
+        started = time.perf_counter()
+        work = Work(scope, receive)
+        status = _GONE
+        try:
+            try:
+                async with asyncio.timeout(self.settings.seconds):
+                    reply = await handler(work)
+                if work.settled is not None and work.asked.idempotency_key is not None:
+                    await self._keep(work, work.settled, reply)
+                status = reply.status
+                await send({"type": "http.response.start", "status": status, "headers": reply.headers})
+                await send({"type": "http.response.body", "body": reply.body})
+            except Disconnected:
+                pass
+            except TimeoutError:
+                status = await self._refuse(send, work, _too_slow(work, self.settings), oip=oip)
+            except Exception as error:  # noqa: BLE001  the process edge: every fault becomes a status
+                status = await self._refuse(send, work, error, oip=oip)
+        finally:
+            self.observer.record(
+                route, work.product, status, time.perf_counter() - started,
+                rows=work.rows, request_id=work.request_id, account=work.account, release=work.release,
+            )  # fmt: skip
+
+    async def _keep(self, work: Work, ticket: Ticket, reply: Reply) -> None:
+        """Keeps the reply of a call with an idempotency key. It is paid for: it leaves even where it could not be kept,
+        and the time limit no longer counts."""
+        try:
+            await self.gate.finish(ticket, reply)
+        except Exception as error:  # noqa: BLE001
+            self.failed(error, problem_of(error), work.request_id)
+
+    async def _refuse(self, send: Send, work: Work, error: Exception, *, oip: bool) -> int:
+        problem = problem_of(error)
+        work.rows = 0
+        if problem.status >= 500:
+            self.failed(error, problem, work.request_id)
+        body = problem.oip_body() if oip else problem.body(work.request_id)
+        await answer(send, problem.status, body, [(b"x-request-id", work.request_id.encode()), *problem.headers])
+        return problem.status
+
+    def failed(self, error: BaseException, problem: Problem, request_id: str) -> None:
+        """One line for the operator. Of a foreign error only its kind and place: its text may hold what a customer sent."""
+        line: dict[str, Any] = {
+            "event": "failure",
+            "request_id": request_id,
+            "code": problem.code,
+            "error": type(error).__name__,
+        }
+        if isinstance(error, EnvironmentFailure):
+            line["reason"] = str(error)
+        frame = error.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        if frame is not None:
+            line["at_code"] = f"{frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}"
+        self.observer.event(line)
+
+    # ------------------------------------------------------------ its steps
+
+    async def body(self, work: Work) -> bytes:
+        """The body within its limit. Raises InputError (body_too_large, content_encoding)."""
+        if work.asked.content_encoding not in (b"", b"identity"):
+            raise InputError(
+                "A compressed body is not read.", code="content_encoding", where="content-encoding", hint="Send it as it is."
+            )  # fmt: skip
+        body = await read_body(work.receive, limit=self.settings.body_bytes, announced=work.asked.content_length)
+        work.stage = "answer"
+        return body
+
+    async def known(self, work: Work) -> None:
+        """Asks the gate about the key alone: nobody without one learns what is wrong with a request, or what is served."""
+        call = Call(
+            authorization=work.asked.authorization, method=work.method, path=work.path, request_id=work.request_id
+        )
+        ticket = self.gate.enter_now(call) or await self.gate.enter(call)
+        work.account = ticket.account_id
+        self.gate.release(ticket)
+
+    async def admit(self, work: Work, *, product: str, release: str | None, units: int, body: bytes) -> Ticket:
+        asked = work.asked
+        if asked.idempotency_key is not None and not 0 < len(asked.idempotency_key) <= _KEY_CHARACTERS:
+            raise InputError(
+                f"An idempotency key has 1 to {_KEY_CHARACTERS} characters.",
+                code="idempotency_key",
+                where="idempotency-key",
+            )
+        call = Call(
+            authorization=asked.authorization,
+            method=work.method,
+            path=work.path,
+            request_id=work.request_id,
+            product=product,
+            release=release,
+            units=units,
+            idempotency_key=asked.idempotency_key,
+            body=body,
+        )
+        ticket = self.gate.enter_now(call) or await self.gate.enter(call)
+        work.account = ticket.account_id
+        work.request_id = ticket.request_id  # of an earlier try, where a call with this idempotency key did not end
+        return ticket
+
+    async def find(self, work: Work, product: str, release: str | None) -> Served:
+        served = self.shelf.get(product, release) or await self.shelf.fetch(product, release)
+        work.product, work.release = served.product, served.release
+        return served
+
+    async def answers(self, work: Work, served: Served, rows: Sequence[Row]) -> Sequence[Answer]:
+        """Checks the rows and predicts them. Raises DataError for a wrong row, Disconnected when the client leaves."""
+        if len(rows) <= served.batcher.inline_rows and not served.image_columns:
+            served.check(rows)
+            return await served.batcher.submit(rows)
+        prepared = await self.aside(work, served.prepare, rows)
+        return await _or_gone(work, served.batcher.submit(prepared))
+
+    async def aside(self, work: Work, task: Callable[..., Found], *arguments: Any) -> Found:
+        """`task` in a thread, while the client is still there."""
+        return await _or_gone(work, asyncio.get_running_loop().run_in_executor(self.shelf.aside, task, *arguments))
+
+    def conclude(
+        self, work: Work, ticket: Ticket, served: Served, *, units: int, rows: Sequence[Row], outputs: Sequence[Any]
+    ) -> None:
+        """Settles. From here on the work is charged, and the reply leaves."""
+        ticket.release_version = served.release
+        self.gate.settle(ticket, units, "served" if units else "abstained")
+        work.rows, work.settled = units, ticket
+        if self.recorder is not None and self.recorder.wants(served.product):
+            self.recorder.note(
+                work.request_id, work.account, served.product, release=served.release, inputs=rows, outputs=outputs
+            )
+
+    def headers(self, work: Work, ticket: Ticket, kind: bytes, length: int) -> Headers:
+        return (
+            (b"content-type", kind),
+            (b"content-length", b"%d" % length),
+            (b"x-request-id", work.request_id.encode()),
+            *ticket.headers,
+        )
+
+
+async def _or_gone(work: Work, future: asyncio.Future[Found]) -> Found:
+    """The future's result, unless the client disconnects first."""
+    gone = asyncio.ensure_future(work.receive())
+    try:
+        await asyncio.wait((future, gone), return_when=asyncio.FIRST_COMPLETED)
+        if future.done():
+            return future.result()
+        if gone.result()["type"] == "http.disconnect":
+            raise Disconnected
+        return await future
+    finally:
+        gone.cancel()
+        if not future.done():
+            future.cancel()
+
+
+def _too_slow(work: Work, settings: Settings) -> Exception:
+    if work.stage == "body":
+        return InputError(f"The body did not arrive within {settings.seconds:g} s.", code="body_slow")
+    return EnvironmentFailure(f"No answer within {settings.seconds:g} s.", code="timeout")

@@ -1,0 +1,57 @@
+"""`GET /v1/models`: what is served, as OpenAI's API lists it, with what a caller needs to make a row. Not who may use it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from tradewind.server.desk import Desk
+from tradewind.server.gate import Call
+from tradewind.server.served import Served
+
+
+def router(desk: Desk) -> APIRouter:
+    routes = APIRouter(tags=["models"])
+
+    @routes.get("/v1/models", summary="List the models that are served")
+    async def models(request: Request) -> dict[str, Any]:
+        await _known(desk, request)
+        return {"object": "list", "data": [_shown(desk, served) for served in desk.shelf]}
+
+    @routes.get("/v1/models/{model}", summary="One model: its columns, classes and releases")
+    async def model(model: str, request: Request) -> dict[str, Any]:
+        await _known(desk, request)
+        name, _, release = model.partition("@")
+        served = desk.shelf.get(name, release or None) or await desk.shelf.fetch(name, release or None)
+        return _shown(desk, served)
+
+    return routes
+
+
+async def _known(desk: Desk, request: Request) -> None:
+    authorization = request.headers.get("authorization")
+    call = Call(
+        authorization=None if authorization is None else authorization.encode("latin-1"),
+        method=request.method,
+        path=request.url.path,
+        request_id=request.state.request_id,
+    )
+    desk.gate.release(desk.gate.enter_now(call) or await desk.gate.enter(call))
+
+
+def _shown(desk: Desk, served: Served) -> dict[str, Any]:
+    return {
+        "id": served.product,
+        "object": "model",
+        "created": served.created_s,
+        "owned_by": "tradewind",
+        "release": served.release,
+        "releases": desk.shelf.versions(served.product),
+        "digest": served.digest,
+        "task": served.decision.task,
+        "classes": list(served.classes),
+        "abstain_below": served.abstain_below,
+        "input": served.row_schema,
+        "output": served.output_schema,
+    }

@@ -1,0 +1,127 @@
+"""`POST /v1/predict`: rows in, answers out, charged by the row. Not the gate, nor the model: the road between them.
+
+    {"model": "churn", "inputs": [{"tenure": 3}], "reasons": true, "release": "v3"}
+    {"id", "model", "release", "price_version", "outputs": [{"label", "probabilities"}], "usage": {"units": 1}}
+
+A bare ASGI function: this is the hot path, and every layer above it would cost more than the model below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from msgspec import UNSET
+
+from tradewind.errors import InputError
+from tradewind.server.desk import Desk, Work
+from tradewind.server.gate import Reply
+from tradewind.server.served import Answer, Labelled, Served
+from tradewind.server.wire import PredictBody, Receive, Row, Scope, Send, decode_predict, encode
+
+ROUTE = "/v1/predict"
+_REASONS = 4
+_KIND = b"application/json"
+
+
+class Predict:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._desk.serve(ROUTE, self.handle, scope, receive, send)
+
+    async def handle(self, work: Work) -> Reply:
+        desk = self._desk
+        try:
+            if work.method != "POST":
+                raise InputError(f"{ROUTE} takes POST.", code="method_not_allowed")
+            body = await desk.body(work)
+            request = self._request(work, body)
+        except InputError:
+            await desk.known(work)
+            raise
+        name, _, pinned = request.model.partition("@")
+        release = pinned or (request.release if request.release is not UNSET else None) or None
+        rows = request.inputs
+        ticket = await desk.admit(work, product=name, release=release, units=len(rows), body=body)
+        if ticket.replay is not None:
+            return ticket.replay
+        try:
+            served = await desk.find(work, name, release)
+            answers = await desk.answers(work, served, rows)
+            outputs, charged = _outputs(served, answers)
+            if request.reasons is not UNSET and request.reasons:
+                await self._explain(work, served, rows, outputs, _most(request))
+            content = {
+                "id": work.request_id,
+                "model": served.product,
+                "release": served.release,
+                "price_version": ticket.price_version,
+                "outputs": outputs,
+                "usage": {"units": charged},
+            }
+            out = encode(content)
+            reply = Reply(200, desk.headers(work, ticket, _KIND, len(out)), out)
+            desk.conclude(work, ticket, served, units=charged, rows=rows, outputs=outputs)
+        except BaseException:
+            desk.gate.release(ticket)
+            raise
+        return reply
+
+    def _request(self, work: Work, body: bytes) -> PredictBody:
+        kind = work.asked.content_type
+        if kind != _KIND and kind and not kind.lower().startswith((_KIND, b"text/json")):
+            raise InputError(
+                "The body must be JSON.", code="content_type", where="content-type", hint="Send Content-Type: application/json."
+            )  # fmt: skip
+        request = decode_predict(body)
+        rows, settings = len(request.inputs), self._desk.settings
+        if not rows:
+            raise InputError("There is no row to predict.", code="no_rows", where="inputs")
+        if rows > settings.rows:
+            raise InputError(
+                f"{rows} rows are more than the {settings.rows} that one request may hold.", code="too_many_rows", where="inputs"
+            )  # fmt: skip
+        if request.reasons is not UNSET and request.reasons:
+            if not 0 < _most(request) <= settings.reasons:
+                raise InputError(
+                    f"reasons lies between 0 and {settings.reasons}.", code="reasons_range", where="reasons"
+                )
+            if rows > settings.reason_rows:
+                raise InputError(
+                    f"Reasons are given for at most {settings.reason_rows} rows in one request.", code="too_many_rows", where="inputs"
+                )  # fmt: skip
+        return request
+
+    async def _explain(
+        self, work: Work, served: Served, rows: Sequence[Row], outputs: Sequence[dict[str, Any]], most: int
+    ) -> None:
+        """Reasons beside every answer; a row without an answer has none to give."""
+        answered = [index for index, output in enumerate(outputs) if "abstained" not in output]
+        if not answered:
+            return
+        found = await self._desk.aside(work, served.reasons, [rows[index] for index in answered], most)
+        for index, reasons in zip(answered, found, strict=True):
+            outputs[index]["reasons"] = reasons
+
+
+def _outputs(served: Served, answers: Sequence[Answer]) -> tuple[list[dict[str, Any]], int]:
+    """One JSON object a row, and how many rows are charged: an abstained one is not."""
+    classes, floor = served.classes, served.abstain_below
+    if not classes:
+        return [{"value": value} for value in answers], len(answers)
+    outputs: list[dict[str, Any]] = []
+    charged = 0
+    for label, p in cast(Sequence[Labelled], answers):
+        if floor is not None and max(p) < floor:
+            outputs.append({"abstained": True, "confidence": max(p)})
+        else:
+            outputs.append({"label": label, "probabilities": dict(zip(classes, p, strict=True))})
+            charged += 1
+    return outputs, charged
+
+
+def _most(request: PredictBody) -> int:
+    """How many reasons: four where just `true` was said."""
+    return _REASONS if request.reasons is True else int(cast(int, request.reasons))

@@ -1,0 +1,192 @@
+"""One release, ready to answer: rows are checked, answered in batches, explained. Not which release is live (`serving.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tradewind.engines.batcher import Batcher, measure
+from tradewind.engines.engine import Decision
+from tradewind.engines.explain import explain
+from tradewind.engines.loading import LoadedRelease, load
+from tradewind.engines.onnx import OnnxPredictor
+from tradewind.errors import DataError
+from tradewind.features.column import Values
+from tradewind.features.feature_set import FeatureSet
+from tradewind.files import read_json
+from tradewind.release.golden import object_array
+from tradewind.release.registry import Version
+from tradewind.server.wire import Row
+
+# One row's answer: its label with the probabilities in the order of the classes, or a number.
+Labelled: TypeAlias = tuple[str, list[float]]
+Answer: TypeAlias = Labelled | float
+
+_IMAGES = "tradewind.features.image"
+_BATCH_ROWS = 1024
+_BATCH_ROWS_TENSORS = 64
+_BACKGROUND_ROWS = 32
+_SHOWN_CHARACTERS = 77
+
+
+@dataclass(frozen=True)
+class Served:
+    """A loaded release with its golden rows as background. `abstain_below`: less confident rows get no answer.
+
+    `answer` predicts checked rows where it is called; `batcher` does it with the rows of others.
+    """
+
+    product: str
+    version: int
+    digest: str
+    created_s: int
+    predictor: OnnxPredictor
+    background: Mapping[str, Values]
+    row_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    abstain_below: float | None
+    answer: Callable[[Sequence[Row]], list[Answer]]
+    batcher: Batcher[Row, Answer]
+    image_columns: tuple[str, ...]
+    seconds_a_row: float
+
+    @property
+    def release(self) -> str:
+        return f"v{self.version}"
+
+    @property
+    def decision(self) -> Decision:
+        return self.predictor.decision
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.predictor.decision.classes
+
+    @property
+    def features(self) -> FeatureSet:
+        return self.predictor.features
+
+    def check(self, rows: Sequence[Row]) -> None:
+        """Raises DataError (column_unknown, value_type, row_empty) whose `where` is the column."""
+        check_row = self.predictor.features.check_row
+        number = 0
+        try:
+            for row in rows:
+                number += 1
+                check_row(row)
+        except DataError as error:
+            if len(rows) > 1:
+                error.message = f"Row {number}: {error.message}"
+            raise
+
+    def prepare(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Checked rows, with the bytes of pictures. For a thread where rows are many or pictures."""
+        self.check(rows)
+        return self.decode_images(rows) if self.image_columns else rows
+
+    def decode_images(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows with bytes where an image was base64. For a thread: every picture is opened.
+
+        Raises DataError for a picture that cannot be read, which the features alone would take for a missing one.
+        """
+        images = import_module(_IMAGES)  # Pillow is loaded where a product has pictures
+        decoded = []
+        for number, row in enumerate(rows, 1):
+            copy = dict(row)
+            for name in self.image_columns:
+                value = copy.get(name)
+                if value is None:
+                    continue
+                try:
+                    copy[name] = images.bytes_of(value) if isinstance(value, str) else value
+                    images.decode(copy[name])
+                except DataError as error:
+                    message = f"Row {number}: {error.message}" if len(rows) > 1 else error.message
+                    raise DataError(message, code="image_unreadable", where=name, hint=error.hint) from None
+            decoded.append(copy)
+        return decoded
+
+    def reasons(self, rows: Sequence[Row], most: int) -> list[list[dict[str, Any]]]:
+        """Per row its strongest columns. For a thread: rows x columns x background predictions."""
+        values = {name: object_array([row.get(name) for row in rows]) for name in self.predictor.columns}
+        found = explain(self.predictor, values, self.background, most=most)
+        return [
+            [{"column": one.column, "value": _short(one.value), "effect": round(one.effect, 6)} for one in row]
+            for row in found
+        ]
+
+
+def open_release(
+    folder: Path,
+    version: Version,
+    *,
+    executor: Executor,
+    public_key: Path | None = None,
+    threads: int = 1,
+    abstain_below: float | None = None,
+) -> Served:
+    """Loads and checks a release, and measures it once on a golden row. Takes as long as the release is large.
+
+    Raises ArtifactError, VerificationFailed (see `engines.loading.load`).
+    """
+    loaded = load(folder, public_key=public_key, threads=threads)
+    predict = _Answering(loaded.predictor)
+    background = {name: column[:_BACKGROUND_ROWS] for name, column in loaded.background.items()}
+    seconds_a_row = measure(predict, _first_row(loaded))
+    schema = read_json(folder / "schema.json")
+    return Served(
+        product=loaded.bundle.manifest["product"],
+        version=version.version,
+        digest=version.digest,
+        created_s=int(datetime.fromisoformat(version.created).timestamp()),
+        predictor=loaded.predictor,
+        background=background,
+        row_schema=loaded.predictor.features.row_schema(),
+        output_schema=schema["output"],
+        abstain_below=abstain_below,
+        answer=predict,
+        batcher=Batcher(predict, seconds_a_row=seconds_a_row, executor=executor),
+        image_columns=tuple(c.name for c in loaded.predictor.features.columns if c.kind == "image"),
+        seconds_a_row=seconds_a_row,
+    )
+
+
+class _Answering:
+    """Encoded and run without a second check of the rows: the server has checked them."""
+
+    def __init__(self, predictor: OnnxPredictor) -> None:
+        self._predictor = predictor
+        self._decision = predictor.decision
+        self._rows = _BATCH_ROWS_TENSORS if predictor.features.layout.tensors else _BATCH_ROWS
+        self._regression = predictor.decision.task == "regression"
+
+    def __call__(self, rows: Sequence[Row]) -> list[Answer]:
+        if len(rows) <= self._rows:
+            return self._part(rows)
+        found: list[Answer] = []
+        for start in range(0, len(rows), self._rows):
+            found += self._part(rows[start : start + self._rows])
+        return found
+
+    def _part(self, rows: Sequence[Row]) -> list[Answer]:
+        output = self._predictor.run_encoded(self._predictor.features.encode_rows(rows))
+        if self._regression:
+            return [float(value) for value in output.astype(np.float64).tolist()]
+        return list(zip(self._decision.labels(output).tolist(), output.tolist(), strict=True))
+
+
+def _first_row(loaded: LoadedRelease) -> Row:
+    return {name: column[0] for name, column in loaded.background.items() if len(column)}
+
+
+def _short(value: object) -> object:
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value[:_SHOWN_CHARACTERS] + "…" if isinstance(value, str) and len(value) > _SHOWN_CHARACTERS + 1 else value

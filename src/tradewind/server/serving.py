@@ -1,0 +1,235 @@
+"""The shelf: which releases are served, side by side, and how a promoted one takes the place of the old without a gap.
+
+Not here: one release (`served.py`), who may ask for it (`gate.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tradewind.artifacts import Workspace
+from tradewind.errors import InputError, TradewindError, nearest
+from tradewind.release.registry import FILE, Registry, Version
+from tradewind.server.served import Served, open_release
+
+POLL_S = 0.5
+_PINNED_MOST = 8
+_THREADS = 4
+_THREADS_ASIDE = 4
+
+Log = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A workspace to serve from. `abstain_below` is `serve.abstain_below` of its product file."""
+
+    workspace: Workspace
+    public_key: Path | None = None
+    abstain_below: float | None = None
+
+
+@dataclass
+class _Watched:
+    place: Place
+    stamp: tuple[int, int, int] | None = None  # of registry.json when it was last read
+    product: str | None = None
+    pinned: OrderedDict[int, Served] = field(default_factory=OrderedDict)
+
+
+class Shelf:
+    """The live releases of one or more workspaces: what `live` names, else the newest (`candidate`).
+
+    `open` loads them; `watch` starts the thread that follows the registries. `log` gets one mapping an event.
+    Readers see either the old or the new release: the table is replaced whole, and requests keep what they hold.
+    """
+
+    def __init__(
+        self, places: Sequence[Place], *, threads: int = 1, log: Log | None = None, poll_s: float = POLL_S
+    ) -> None:
+        self._watched = [_Watched(place) for place in places]
+        self._threads = threads
+        self._log = log or (lambda event: None)
+        self._poll_s = poll_s
+        self._live: dict[str, Served] = {}
+        self._loading = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        # Shared by all releases: each batcher keeps at most one call running, so four slow models run side by side.
+        self.executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="model")
+        # Pictures, reasons and loading: what must neither hold the event loop nor a model's turn.
+        self.aside = ThreadPoolExecutor(_THREADS_ASIDE, thread_name_prefix="aside")
+
+    @property
+    def products(self) -> Mapping[str, Served]:
+        """Live releases by product."""
+        return self._live
+
+    def __iter__(self) -> Iterator[Served]:
+        return iter(list(self._live.values()))
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    # ------------------------------------------------------------ asking
+
+    def get(self, product: str, release: str | None = None) -> Served | None:
+        """The live release, or a version that is loaded; None where `fetch` must load it.
+
+        Raises InputError (model_unknown, release_unknown).
+        """
+        served = self._live.get(product)
+        if served is None:
+            raise self._unknown(product)
+        if release is None:
+            return served
+        number = _number(release, product)
+        if number == served.version:
+            return served
+        watched = next(one for one in self._watched if one.product == product)
+        found = watched.pinned.get(number)
+        if found is not None:
+            with suppress(KeyError):
+                watched.pinned.move_to_end(number)
+        return found
+
+    async def fetch(self, product: str, release: str | None = None) -> Served:
+        """As `get`, and loads a pinned version in a thread the first time."""
+        served = self.get(product, release)
+        if served is not None:
+            return served
+        assert release is not None
+        return await asyncio.get_running_loop().run_in_executor(self.aside, self._pin, product, release)
+
+    def versions(self, product: str) -> list[str]:
+        """Every version that can be asked for: v1, v2, …"""
+        watched = next((one for one in self._watched if one.product == product), None)
+        if watched is None:
+            raise self._unknown(product)
+        return [f"v{item.version}" for item in Registry.open(watched.place.workspace).versions]
+
+    def numbers(self, product: str) -> set[str]:
+        """Version numbers as the Open Inference Protocol writes them, with and without the v."""
+        names = self.versions(product)
+        return {*names, *(name.removeprefix("v") for name in names)}
+
+    # ------------------------------------------------------------ following
+
+    def open(self) -> Shelf:
+        """Loads what is live now. A workspace whose release fails its checks is passed over with a log line."""
+        self.look()
+        return self
+
+    def watch(self) -> None:
+        """Follows the registries until `close`."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._follow, name="shelf", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        for pool in (self.executor, self.aside):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def look(self) -> None:
+        """One look at every registry; a changed one is read and its live release loaded beside the old one."""
+        with self._loading:
+            for watched in self._watched:
+                stamp = _stamp(watched.place.workspace.home / FILE)
+                if stamp is not None and stamp != watched.stamp:
+                    watched.stamp = stamp
+                    self._renew(watched)
+
+    def _follow(self) -> None:
+        while not self._stop.wait(self._poll_s):
+            self.look()
+
+    def _renew(self, watched: _Watched) -> None:
+        workspace = watched.place.workspace
+        try:
+            registry = Registry.open(workspace)
+            name = "live" if "live" in registry.aliases else "candidate"
+            if name not in registry.aliases:
+                return
+            version = registry.find(name)
+            before = self._live.get(watched.product) if watched.product else None
+            if before is not None and before.version == version.version and before.digest == version.digest:
+                return
+            served = self._load(watched, registry.path(version), version)
+            other = self._live.get(served.product)
+            if other is not None and watched.product != served.product:
+                raise InputError("Two workspaces hold this product.", code="product_twice", where=served.product)
+        except Exception as error:  # noqa: BLE001  the edge of the thread: the old release goes on whatever happened
+            reason = str(error) if isinstance(error, TradewindError) else type(error).__name__
+            self._log({"event": "release_refused", "workspace": workspace.home.name, "reason": reason})
+            return
+        table = {name: one for name, one in self._live.items() if name != watched.product}
+        self._live = {**table, served.product: served}
+        watched.product = served.product
+        self._log({"event": "release_live", "product": served.product, "release": served.release, "digest": served.digest,
+                   "before": None if before is None else before.release, "row_ms": round(served.seconds_a_row * 1e3, 4)})  # fmt: skip
+
+    def _pin(self, product: str, release: str) -> Served:
+        number = _number(release, product)
+        with self._loading:
+            watched = next((one for one in self._watched if one.product == product), None)
+            if watched is None:
+                raise self._unknown(product)
+            if number in watched.pinned:
+                return watched.pinned[number]
+            registry = Registry.open(watched.place.workspace)
+            version = next((item for item in registry.versions if item.version == number), None)
+            if version is None:
+                known = ", ".join(f"v{item.version}" for item in registry.versions)
+                raise InputError(
+                    f"{product} has no release {release[:40]}.", code="release_unknown", where="release", hint=f"Known: {known}."
+                )  # fmt: skip
+            served = self._load(watched, registry.path(version), version)
+            watched.pinned[number] = served
+            while len(watched.pinned) > _PINNED_MOST:
+                watched.pinned.popitem(last=False)
+            return served
+
+    def _load(self, watched: _Watched, folder: Path, version: Version) -> Served:
+        place = watched.place
+        return open_release(
+            folder,
+            version,
+            executor=self.executor,
+            public_key=place.public_key,
+            threads=self._threads,
+            abstain_below=place.abstain_below,
+        )
+
+    def _unknown(self, product: str) -> InputError:
+        return InputError(
+            f"There is no model {product[:80]!r}.", code="model_unknown", where="model",
+            hint=nearest(product, self._live) or "GET /v1/models lists what is served.",
+        )  # fmt: skip
+
+
+def _number(release: str, product: str) -> int:
+    digits = release.removeprefix("v")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        raise InputError(
+            f"{product} has no release {release[:40]!r}.", code="release_unknown", where="release", hint="A release is named v1, v2, …"
+        )  # fmt: skip
+    return int(digits)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -1,0 +1,20 @@
+"""What bounds one request and what is shown: the server's settings. Not plans and prices (`tariff.py`), nor ports (`cli/serve.py`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`metrics_key` opens /metrics to whoever sends it as a bearer token; without one only this machine may ask."""
+
+    body_bytes: int = 8 << 20
+    rows: int = 1024
+    reason_rows: int = 64
+    reasons: int = 16
+    seconds: float = 30.0
+    docs: bool = True
+    metrics: bool = True
+    metrics_key: str | None = None
+    title: str = "Tradewind"

@@ -1,0 +1,79 @@
+"""What a product keeps of its requests ends up sealed in the database, without the reply waiting for it."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import insert
+from starlette.testclient import TestClient
+
+from tradewind.business import requests
+from tradewind.business.database import Database
+from tradewind.business.tables import accounts
+from tradewind.clock import FixedClock
+from tradewind.privacy.retention import Retention
+from tradewind.privacy.vault import Vault
+from tradewind.server.app import create_app
+from tradewind.server.observe import Observer
+from tradewind.server.recording import Recorder
+
+CLOCK = FixedClock(datetime(2026, 3, 10, 12, tzinfo=UTC))
+ROW = {"x0": 1.0, "plan": "专业"}
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database.open(f"sqlite:///{tmp_path / 'business.sqlite'}", clock=CLOCK)
+    with database.writing() as connection:
+        connection.execute(insert(accounts).values(id="acc_1", name="one", created_ms=0))
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def vault(tmp_path):
+    return Vault.open(tmp_path / "vault")
+
+
+def ask(shelf, gate, recorder, model="churn"):
+    client = TestClient(create_app(shelf, gate, observer=Observer(out=None), recorder=recorder))
+    reply = client.post(
+        "/v1/predict", json={"model": model, "inputs": [ROW]}, headers={"authorization": "Bearer secret"}
+    )
+    assert reply.status_code == 200
+    return reply.json()
+
+
+def test_a_request_is_found_again_under_its_id(shelf, gate, database, vault):
+    recorder = Recorder(database, vault, retentions={"churn": Retention.of({"inputs": "1d", "outputs": "1d"})})
+    reply = ask(shelf, gate, recorder)
+    assert requests.count(database) == 0  # not on the way of the reply
+    recorder.stop()
+    found = requests.get(database, vault, request_id=reply["id"], account_id="acc_1")
+    assert (found.inputs, found.outputs, found.release) == ([ROW], reply["outputs"], "v1")
+
+
+def test_a_product_that_keeps_nothing_is_not_remembered(shelf, gate, database, vault):
+    recorder = Recorder(database, vault, retentions={"churn": Retention()})
+    ask(shelf, gate, recorder)
+    ask(shelf, gate, recorder, model="price")
+    recorder.stop()
+    assert requests.count(database) == 0
+
+
+def test_bytes_of_a_picture_are_kept_in_base64(database, vault):
+    recorder = Recorder(database, vault, retentions={"scan": Retention.of({"inputs": "1d"})})
+    recorder.start()
+    recorder.note("req_1", "acc_1", "scan", release="v1", inputs=[{"scan": b"\x89PNG"}], outputs=[])
+    recorder.stop()
+    assert requests.get(database, vault, request_id="req_1").inputs == [{"scan": "iVBORw=="}]
+
+
+def test_records_that_cannot_be_stored_are_counted_and_stop_nothing(database, vault):
+    lost = []
+    recorder = Recorder(database, vault, retentions={"churn": Retention.of({"inputs": "1d"})}, log=lost.append)
+    with database.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE request_records RENAME TO gone")
+    recorder.note("req_1", "acc_1", "churn", release="v1", inputs=[ROW], outputs=[])
+    recorder.stop()
+    assert recorder.dropped == 1
+    assert lost == [{"event": "records_lost", "product": "churn", "count": 1, "code": "OperationalError"}]
