@@ -17,7 +17,7 @@ def test_every_family_has_a_code_of_its_own():
     def below(kind):
         return [kind, *(one for child in kind.__subclasses__() for one in below(child))]
 
-    families = [kind.family for kind in below(TradewindError)]
+    families = [kind.family for kind in below(TradewindError) if kind.__module__ == TradewindError.__module__]
     assert len(families) == len(set(families))
 
 

@@ -26,7 +26,7 @@ from tradewind.server.holdings import Holding, Tokens
 
 log = logging.getLogger("tradewind.metering")
 
-_RECALL_WAIT_S = 1.0
+_RECALL_WAIT_S = 3.0  # an answer takes a tenth of that; refusing units that lie unspent is worse than waiting
 _RECALL_ASK_S = 0.01
 _REFILL_PAUSE_S = 0.1
 
