@@ -229,3 +229,9 @@ bad = ("torch", "polars", "sklearn", "PIL", "tradewind.data", "tradewind.model",
 print([name for name in sys.modules if name in bad or name.startswith(tuple(b + "." for b in bad))])
 """
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_body_beyond_the_limit_is_refused_on_every_route(client):
+    reply = client.post("/v1/models", content=b"x" * 200_001)
+    assert reply.status_code == 413
+    assert reply.json()["error"]["code"] == "input.body_too_large"

@@ -8,6 +8,7 @@ all else               FastAPI        models.py, openapi.py, /metrics, and the r
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from tradewind.errors import InputError, TradewindError
+from tradewind.errors import EnvironmentFailure, InputError, TradewindError
 from tradewind.server import health, models, openapi
 from tradewind.server.desk import Desk
 from tradewind.server.gate import Gate, Refused
@@ -29,7 +30,17 @@ from tradewind.server.problems import problem_of
 from tradewind.server.recording import Recorder
 from tradewind.server.serving import Shelf
 from tradewind.server.settings import Settings
-from tradewind.server.wire import Message, Receive, Scope, Send, answer, new_request_id
+from tradewind.server.wire import (
+    Asked,
+    Disconnected,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    answer,
+    new_request_id,
+    read_body,
+)
 
 _NO_ROUTE = ("", "(no such route)")
 
@@ -90,9 +101,18 @@ class App:
                 message = {**message, "headers": [*headers, (b"x-request-id", request_id.encode())]}
             await send(message)
 
+        settings = self.desk.settings
         try:
-            await self.rest(scope, receive, send_named)
-        except Exception as error:  # noqa: BLE001  the process edge
+            async with asyncio.timeout(settings.seconds):
+                announced = Asked(scope["headers"]).content_length
+                body = await read_body(receive, limit=settings.body_bytes, announced=announced)
+                await self.rest(scope, _again(body, receive), send_named)
+        except Disconnected:
+            pass
+        except Exception as caught:  # noqa: BLE001  the process edge
+            error: Exception = caught
+            if isinstance(caught, TimeoutError):
+                error = EnvironmentFailure(f"No answer within {settings.seconds:g} s.", code="timeout")
             if status == 0:  # else Starlette has answered, by our handler, and passes the error on
                 problem = problem_of(error)
                 self.desk.failed(error, problem, request_id)
@@ -117,6 +137,16 @@ class App:
                     stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body that was read already, then what comes after it."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return again
 
 
 def create_app(
