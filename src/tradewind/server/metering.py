@@ -81,6 +81,7 @@ class Meter:
         self._supply = Supply(self._database, self._ledger, self._ask)
         self._supply.revive = self._beat
         self._settler = Settler(self._journal, self._ledger, self._ask, self._supply.settled)
+        self._supply.settling = self._settler.turn
         await self._beat()
         await self._take_in()
         for work, every_s in (

@@ -42,6 +42,7 @@ class Supply:
         self._tokens: dict[tuple[str, str], Tokens] = {}
         self._running: set[asyncio.Task[None]] = set()
         self.reserve_until_ms = 0  # beyond it others may have given this worker's leases back
+        self.settling = asyncio.Lock()  # held while events settle; taken before any holding's turn
         self.revive: Callable[[], Awaitable[None]]  # asks for a later `reserve_until_ms`
 
     # ------------------------------------------------------------ units
@@ -147,7 +148,8 @@ class Supply:
         task.add_done_callback(self._running.discard)
 
     async def _return(self, holding: Holding, recall: int | None = None) -> None:
-        async with holding.turn:
+        # Nothing settles meanwhile: what is kept for it would come back short by so much, though others wait for all of it.
+        async with self.settling, holding.turn:
             # What is free now must not be reserved while the database is told that it went back.
             returned = holding.free
             holding.lease -= returned

@@ -67,12 +67,16 @@ class _TensorBoard:
 
 
 class _MLflow:
-    """Writes to the tracking server that MLFLOW_TRACKING_URI names, else to a folder of the run."""
+    """Writes to the tracking server that MLFLOW_TRACKING_URI names, else to a database in a folder of the run."""
 
     def __init__(self, folder: Path, *, name: str) -> None:
         mlflow = import_module("mlflow")
         if "MLFLOW_TRACKING_URI" not in os.environ:
-            mlflow.set_tracking_uri(folder.resolve().as_uri())
+            # MLflow 3 refuses a folder of files; its own database beside the run's steps asks for no server.
+            folder.mkdir(parents=True, exist_ok=True)
+            mlflow.set_tracking_uri(f"sqlite:///{folder.resolve() / 'mlflow.db'}")
+            if mlflow.get_experiment_by_name(name) is None:
+                mlflow.create_experiment(name, artifact_location=folder.resolve().as_uri())
         mlflow.set_experiment(name)
         self._mlflow: Any = mlflow
         self._run: Any = mlflow.start_run()
