@@ -35,15 +35,6 @@ class Issuer(Protocol):
 
 
 @dataclass(frozen=True)
-class Nobody:
-    """The issuer where the product file names none."""
-
-    name: str
-    address: str = ""
-    tax_id: str = ""
-
-
-@dataclass(frozen=True)
 class Document:
     name: str
     media_type: str

@@ -27,6 +27,7 @@ from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, T
 
 from tradewind.business.accounts import Account
 from tradewind.business.invoices import Invoice
+from tradewind.business.seller import Seller
 from tradewind.business.words import Language, Words
 from tradewind.money import CURRENCY_DIGITS
 
@@ -35,15 +36,6 @@ _LATIN = "Helvetica"
 _CHINESE = "STSong-Light"
 # https://owasp.org/www-community/attacks/CSV_Injection: a spreadsheet runs a cell that begins so.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-@dataclass(frozen=True)
-class Seller:
-    """Who writes the invoice. `address` may have several lines."""
-
-    name: str
-    address: str = ""
-    tax_id: str = ""
 
 
 @dataclass(frozen=True)

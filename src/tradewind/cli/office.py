@@ -20,7 +20,8 @@ from tradewind.artifacts import Workspace
 from tradewind.business import accounts
 from tradewind.business.accounts import Account
 from tradewind.business.database import Database, default_url
-from tradewind.business.documents import Issuer, Nobody
+from tradewind.business.documents import Issuer
+from tradewind.business.seller import Seller
 from tradewind.clock import Clock, SystemClock, milliseconds
 from tradewind.errors import InputError, nearest
 from tradewind.money import Money
@@ -90,9 +91,9 @@ class Office:
     def issuer(self) -> Issuer:
         """Who writes the invoices: as the product file says, else under the product's name."""
         if not (self.folder.is_file() or (self.folder / product_file.FILE_NAME).is_file()):
-            return Nobody(self.folder.resolve().name)
+            return Seller(self.folder.resolve().name)
         product = self.product()
-        return product.serve.seller if product.serve.seller.name else Nobody(product.product)
+        return product.serve.seller if product.serve.seller.name else Seller(product.product)
 
     def account(self, name: str) -> Account:
         """By id or exact name. Raises InputError."""

@@ -15,8 +15,9 @@ from fastapi import Depends, Path, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from tradewind.business.database import Database
-from tradewind.business.documents import Issuer, Nobody
+from tradewind.business.documents import Issuer
 from tradewind.business.keys import Access
+from tradewind.business.seller import Seller
 from tradewind.clock import milliseconds
 from tradewind.errors import InputError, nearest
 from tradewind.privacy.retention import parse_duration
@@ -83,7 +84,7 @@ class Customer:
 
 def house(request: Request) -> House:
     state = request.app.state
-    return House(state.database, state.plans, state.settle, getattr(state, "issuer", Nobody(request.app.title)))
+    return House(state.database, state.plans, state.settle, getattr(state, "issuer", Seller(request.app.title)))
 
 
 def customer(request: Request) -> Customer:
