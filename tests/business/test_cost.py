@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradewind.business.cost import UnitCost, check_prices
+from tradewind.business.cost import UnitCost, check_prices, sales
 from tradewind.errors import InputError
 from tradewind.money import Price
 from tradewind.tariff import Plan
@@ -58,3 +58,20 @@ def test_another_currency_is_refused():
 def test_a_time_that_was_not_measured_is_refused(seconds):
     with pytest.raises(InputError, match="no measured time"):
         UnitCost(Decimal(seconds), COST.hour)
+
+
+def test_at_full_use_the_processors_share_the_hour():
+    assert UnitCost(COST.seconds, COST.hour, processors=5).price == Price(Decimal("1E-7"), "CNY")
+    with pytest.raises(InputError, match="number of processors"):
+        UnitCost(COST.seconds, COST.hour, processors=0)
+
+
+@given(st.decimals("0.000001", "10", places=6), st.integers(1, 10_000))
+def test_a_sale_is_below_cost_exactly_when_its_margin_is_negative(monthly, included):
+    plan = Plan(monthly="1 CNY", included=included, overage=f"{monthly:f} CNY")
+    for sale in sales({"pro": plan}, UnitCost(Decimal("0.7"), Price(Decimal("3600"), "CNY"))):
+        assert sale.below == (sale.margin < 0)
+
+
+def test_a_plan_in_another_currency_that_may_sell_below_cost_is_left_out():
+    assert sales({"free": Plan(monthly="0 USD", included=1, below_cost=True)}, COST) == ()

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -159,6 +160,33 @@ def test_the_head_that_the_code_names_is_the_last_migration():
     script = ScriptDirectory.from_config(config())
     assert script.get_heads() == [HEAD]
     assert tuple(item.revision for item in reversed(list(script.walk_revisions()))) == REVISIONS
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_database_of_the_first_schema_is_brought_up_with_all_it_holds(kind, tmp_path, clock, request):
+    url = f"sqlite:///{tmp_path / 'b.sqlite'}" if kind == "sqlite" else request.getfixturevalue("empty_postgres")
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as connection, connection.begin():
+        made = config()
+        made.attributes["connection"] = connection
+        command.upgrade(made, "0001")
+        connection.execute(text("INSERT INTO accounts (id, name, created_ms) VALUES ('acc_1', 'Acme', 1)"))
+        connection.execute(
+            text(
+                "INSERT INTO keys (id, account_id, name, prefix, hash, scopes, created_ms)"
+                " VALUES ('key_1', 'acc_1', 'k', 'tw_live_12345678', 'h', '[\"predict\"]', 1)"
+            )
+        )
+        connection.execute(text("INSERT INTO state (name, value) VALUES ('invoices-2026', 3)"))
+    engine.dispose()
+    database = Database.open(url, clock=clock)
+    with database.reading() as connection:
+        assert connection.execute(select(accounts.c.id, accounts.c.name)).all() == [("acc_1", "Acme")]
+        keys = metadata.tables["keys"]
+        assert connection.execute(select(keys.c.id, keys.c.member_id)).all() == [("key_1", None)]
+        assert connection.execute(select(metadata.tables["consents"])).all() == []
+    database.close()
+    assert drift(url)[0] == []
 
 
 def test_many_that_open_an_empty_sqlite_at_once_migrate_it_once(tmp_path, clock):

@@ -146,9 +146,12 @@ def test_after_resealing_the_old_key_may_go(filled, vault, clock):
     requests.put(filled, vault, records=[record(number, clock) for number in range(5)], retention=BOTH)
     (old,) = vault.all_keys()
     vault.rotate()
-    after = ""
-    while (last := requests.reseal(filled, vault, after=after, most=2)) is not None:
-        after = last
+    after, changed = "", 0
+    while after is not None:
+        step = requests.reseal(filled, vault, after=after, most=2)
+        after, changed = step.after, changed + step.changed
+    assert changed == 5
+    assert requests.reseal(filled, vault).changed == 0
     vault.drop(old.key_id)
     for number in range(5):
         assert requests.get(filled, vault, request_id=f"req_{number}") == record(number, clock)

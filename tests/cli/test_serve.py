@@ -268,6 +268,7 @@ def test_a_changed_release_is_not_served(shop):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "No release could be loaded" in done.stderr
+    assert "bytes are not those" in done.stderr  # the line above that says why
     assert "Traceback" not in done.stderr
 
 

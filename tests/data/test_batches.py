@@ -23,7 +23,7 @@ def split_of(rows: int = ROWS, *, text: bool = False) -> Split:
     }
     arrays: dict[str, Any] = {"numbers": numbers, "categories": numbers.astype(np.int32)}
     target = (np.arange(rows) % 10 == 0).astype(np.int64)
-    return Split("train", rows, arrays, ragged if text else {}, target, np.ones(rows, np.float32), Path())
+    return Split("train", rows, arrays, ragged if text else {}, target, np.ones(rows, np.float32), (Path(),))
 
 
 def seen(batches: list[Batch]) -> list[int]:
@@ -97,3 +97,15 @@ def test_oversampling_draws_rare_classes_as_often() -> None:
     target = np.concatenate([batch.target for batch in batches.epoch(0)])
     assert len(target) == 2000
     assert 0.4 < target.mean() < 0.6
+
+
+def test_two_splits_joined_hold_the_rows_of_both_in_order() -> None:
+    first, second = split_of(5, text=True), split_of(9, text=True)
+    both = first.joined(second)
+    assert both.rows == len(both.target) == len(both.weight if both.weight is not None else ()) == 14
+    assert both.arrays["numbers"][:, 0].tolist() == [*range(5), *range(9)]
+    rows = np.arange(14)
+    expected = [first.ragged["tokens:t"].pad(rows[b : b + 1]) for b in range(5)]
+    expected += [second.ragged["tokens:t"].pad(rows[b : b + 1]) for b in range(9)]
+    for row, one in zip(rows, expected, strict=True):
+        assert both.ragged["tokens:t"].pad(rows[row : row + 1]).tolist() == one.tolist()

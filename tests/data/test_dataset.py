@@ -171,9 +171,29 @@ def test_pictures_come_into_the_dataset(tmp_path: Path) -> None:
     np.testing.assert_array_equal(dataset.split("test").arrays[name], encoded[name])
 
 
+def test_a_picture_that_changed_makes_another_dataset_of_the_same_table(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    random = np.random.default_rng(0)
+    for number in range(24):
+        image.fromarray(random.integers(0, 255, (20, 24, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+    rows = [f"{number}.png,{'cat' if number % 2 else 'dog'}" for number in range(24)]
+    (tmp_path / "rows.csv").write_text("scan,y\n" + "\n".join([*rows, "gone.png,cat"]) + "\n", encoding="utf-8")
+
+    def made() -> Dataset:
+        return prepare(product_of(), base=tmp_path, workspace=Workspace(tmp_path / "home"))
+
+    first = made()
+    assert made().artifact.digest == first.artifact.digest
+    image.fromarray(np.zeros((20, 24, 3), dtype=np.uint8)).save(tmp_path / "3.png")
+    second = made()
+    assert second.artifact.digest != first.artifact.digest
+    (tmp_path / "gone.png").write_bytes((tmp_path / "5.png").read_bytes())
+    assert made().artifact.digest not in (first.artifact.digest, second.artifact.digest)
+
+
 def test_tasks_without_such_a_table_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not for generation"):
-        prepare(product_of(task="generation"), base=tmp_path, workspace=Workspace(tmp_path))
+    with pytest.raises(DataError, match="not for recommendation"):
+        prepare(product_of(task="recommendation"), base=tmp_path, workspace=Workspace(tmp_path))
 
 
 def test_progress_is_told_stage_by_stage(tmp_path: Path) -> None:

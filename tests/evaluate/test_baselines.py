@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score, roc_auc_score
 
-from tradewind.evaluate.baselines import LinearEncoder, fit_baselines, one_hot, take
+from tradewind.evaluate.baselines import LinearEncoder, fit_baselines, joined, one_hot, take
 from tradewind.evaluate.inputs import EvaluationSplit
 
 
@@ -29,6 +29,24 @@ def test_regression_baselines_answer_in_the_targets_own_unit(make_inputs):
     assert found["mean"].scores["test"][0] == pytest.approx(inputs.train.target.mean())
     assert r2_score(inputs.test.target, found["linear"].scores["test"]) > 0.5
     assert r2_score(inputs.test.target, found["lightgbm"].scores["test"]) > 0.4
+
+
+def test_a_refit_learns_from_validation_but_is_judged_there_as_before(make_inputs):
+    inputs = make_inputs(2)
+    splits = {name: getattr(inputs, name) for name in ("train", "validation", "test")}
+    once, again = (
+        {one.name: one for one in fit_baselines(inputs.task, inputs.classes, seed=0, refit=refit, **splits)}
+        for refit in (False, True)
+    )
+    both = joined(inputs.train, inputs.validation)
+    direct = fit_baselines(
+        inputs.task, inputs.classes, train=both, validation=inputs.validation, test=inputs.test, seed=0
+    )
+    for name in ("linear", "lightgbm"):
+        assert (once[name].scores["validation"] == again[name].scores["validation"]).all()
+        assert (once[name].scores["test"] != again[name].scores["test"]).any()
+        assert once[name].how == again[name].how  # as many rounds as validation chose
+    assert (again["linear"].scores["test"] == direct[1].scores["test"]).all()
 
 
 @pytest.mark.parametrize("kinds", [0, 2, 4])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tradewind.errors import DataError
 from tradewind.features.column import Column, ColumnSpec
-from tradewind.features.number import METHODS, NumberColumn, parse_number
+from tradewind.features.number import METHODS, NumberColumn, parse_number, unit_of
 
 NUMBERS = st.floats(allow_nan=True, allow_infinity=True, width=64)
 FEW = st.sampled_from([0.0, -0.0, 1.0, 1.0, 7.5, 1e30, math.nan])
@@ -39,6 +39,7 @@ def bits(rows) -> bytes:
         ("¥12.5", 12.5), ("￥１，２００", 1200), ("US$5.00", 5), ("-$5", -5), ("$-5", -5), ("5 €", 5), ("EUR 5", 5), ("12.5元", 12.5),
         ("40%", 0.4), ("0.1%", 0.001), ("５％", 0.05), ("5‰", 0.005),
         ("3.5万", 35000), ("3.3万元", 33000), ("2亿", 2e8), ("1.5万亿", 1.5e12), ("1亿2000万", 1.2e8), ("3万5000元", 35000), ("12k", 12000),
+        ("85.3平米", 85.3), ("１２ kg", 12), ("1,200公里", 1200), ("3.5万人", 35000), ("12年", 12), ("-4℃", -4), ("2 Years", 2),
         ("(1,200)", -1200), ("（40%）", -0.4), ("１２３", 123),
         ("12,5", 12.5), ("0,125", 0.125), ("1.234,56", 1234.56), ("1234,567", 1234.567), ("1.234.567", 1234567), ("1,234", 1234), ("1.234", 1.234),
     ],
@@ -66,9 +67,21 @@ def test_written_numbers_are_read(text, number):
             "--5",
             "(5",
             "-(5)",
-            "5 kg",
         ),
-        *("¥", "1,200,", "1,23,4", "+86 13800138000", "12 34", "二十", "9" * 400),
+        *(
+            "2026年",
+            "5m",
+            "kg",
+            "20-29岁",
+            "3平米平米平米 5",
+            "¥",
+            "1,200,",
+            "1,23,4",
+            "+86 13800138000",
+            "12 34",
+            "二十",
+            "9" * 400,
+        ),
     ],
 )
 def test_what_is_no_number_is_nan(text):
@@ -186,3 +199,10 @@ def test_raw_text_and_odd_objects_are_read():
 def test_an_unknown_normalisation_names_the_nearest():
     with pytest.raises(DataError, match="Did you mean standard"):
         fitted([1.0], normalise="standart")
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"), [("85.3平米", "平米"), ("12 KG", "kg"), ("12", None), ("¥12.5", None), ("平米", None)]
+)
+def test_the_unit_behind_a_number_is_told(text, unit):
+    assert unit_of(text) == unit

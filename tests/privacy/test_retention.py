@@ -52,7 +52,7 @@ def _product(tmp_path, store):
 
 def test_the_product_file_sets_each_field(tmp_path):
     store = _product(tmp_path, "{inputs: 30d}").serve.store
-    assert store.model_dump() == {"inputs": "30d", "outputs": "never"}
+    assert store.model_dump() == {"inputs": "30d", "outputs": "never", "consent": "not_needed"}
 
 
 def test_a_wrong_duration_in_the_product_file_is_shown_at_its_line(tmp_path):

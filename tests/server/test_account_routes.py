@@ -140,10 +140,16 @@ def routes(router):
 BODIES = {
     "/v1/keys": {"name": "x"},
     "/v1/keys/{key_id}/rotate": {"grace": "1h"},
+    "/v1/members": {"email": "x@example.com"},
+    "/v1/members/{member_id}": {"role": "viewer"},
+    "/v1/consent": {"purpose": "training", "given": True},
     "/v1/credit/redeem": {"code": "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA"},
     "/admin/v1/accounts": {"name": "x"},
     "/admin/v1/accounts/{account_id}/close": None,
     "/admin/v1/accounts/{account_id}/members": {"email": "x@example.com"},
+    "/admin/v1/accounts/{account_id}/members/{member_id}": {"role": "viewer"},
+    "/admin/v1/accounts/{account_id}/consent": {"purpose": "training", "given": True},
+    "/admin/v1/invoices/run": None,
     "/admin/v1/accounts/{account_id}/subscription": {"plan": "pro"},
     "/admin/v1/accounts/{account_id}/subscription/resume": None,
     "/admin/v1/accounts/{account_id}/keys": {"name": "x"},
@@ -197,7 +203,7 @@ def test_no_route_shows_or_changes_another_customers_anything(server, database, 
 
 
 def test_what_is_not_there_and_what_is_anothers_are_answered_alike(server, ann, ben):
-    nobody = {"key_id": "key_nobody", "invoice_id": "inv_nobody"}
+    nobody = {"key_id": "key_nobody", "invoice_id": "inv_nobody", "member_id": "mem_nobody"}
     for method, path in routes(account.router):
         if "{" in path:
             said = []
@@ -258,7 +264,14 @@ def test_without_a_good_key_nothing_is_told(server, database, clock, ann):
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_key_does_what_its_scopes_say_and_no_more(server, database, ann):
-    needs = {"/v1/usage": "usage", "/v1/keys": "keys", "/v1/invoices": "invoices", "/v1/credit": "invoices"}
+    needs = {
+        "/v1/usage": "usage",
+        "/v1/keys": "keys",
+        "/v1/members": "keys",
+        "/v1/consent": "keys",
+        "/v1/invoices": "invoices",
+        "/v1/credit": "invoices",
+    }
     for scope in CUSTOMER_SCOPES:
         secret = keys.issue(database, ann.id, name=scope, scopes=[scope], actor="test").secret
         for method, path in routes(account.router):
@@ -395,7 +408,7 @@ def test_the_operator_runs_a_customers_whole_life(call, operator, clock, databas
     assert ask("POST", f"/accounts/{made}/subscription/resume")["subscription"]["ends"] is None
     ask("POST", f"/accounts/{made}/credit", 201, json={"amount": "3 CNY"})
     draft = ask("POST", f"/accounts/{made}/invoices", 201, json={})["id"]
-    assert ask("POST", f"/invoices/{draft}/finalize", 400, json={})["error"]["code"] == "input.period_open"
+    assert ask("POST", f"/invoices/{draft}/finalize", 409, json={})["error"]["code"] == "input.period_open"
     clock.advance(MONTH_S)
     final = ask("POST", f"/invoices/{draft}/finalize", json={})
     assert final["credit_minor"] == 300

@@ -326,3 +326,41 @@ def test_events_that_found_no_room_in_memory_are_read_from_the_journal(database,
     with database.reading() as connection:
         assert connection.execute(select(func.count()).select_from(usage_events)).scalar() == 20
     assert meters.usage(database, account).units == 20
+
+
+def test_rows_and_tokens_draw_on_one_cap(database, tmp_path):
+    account, header, _ = customer(database, {"monthly": "9 CNY", "included": 10, "cap": 10})
+    tokens = {"prompt_tokens": 4, "completion_tokens": 3}
+
+    async def story():
+        async with gate(database, tmp_path) as meter:
+            await serve(meter, call(header, units=2))
+            ticket = await enter(meter, call(header, units=8, number=2))
+            meter.settle(ticket, 7, "served", by_meter=tokens)
+            with pytest.raises(Refused):
+                await enter(meter, call(header, units=2, number=3))
+            await serve(meter, call(header, number=4))
+
+    asyncio.run(story())
+    used = meters.usage(database, account)
+    assert (used.units, used.requests, used.by_meter) == (10, 3, {"rows": 3, **tokens})
+    assert meters.agree(database) == []
+    assert reserved(database) == (0, 0)
+
+
+def test_the_records_of_one_request_settle_together_however_they_are_cut(database, tmp_path):
+    account, header, _ = customer(database)
+
+    async def story():
+        async with gate(database, tmp_path) as meter:
+            meter._settler = Settler(meter._journal, meter._ledger, meter._ask, meter._supply.settled, kept=2)
+            async with meter._settler.turn:  # as long as the database cannot be reached
+                for number in range(7):
+                    ticket = await enter(meter, call(header, units=5, number=number))
+                    meter.settle(ticket, 5, "served", by_meter={"prompt_tokens": 2, "completion_tokens": 3})
+            await meter.flush()
+
+    asyncio.run(story())
+    used = meters.usage(database, account)
+    assert (used.requests, used.by_meter) == (7, {"prompt_tokens": 14, "completion_tokens": 21})
+    assert reserved(database) == (0, 0)

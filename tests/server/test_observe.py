@@ -1,14 +1,11 @@
-"""Figures for Prometheus, lines without secrets, spans only where somebody collects."""
+"""Figures for Prometheus and lines without secrets."""
 
 import io
 import json
 
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.parser import text_string_to_metric_families
 
-from tradewind.server.observe import BUCKETS_S, Observer, configured_tracer
+from tradewind.server.observe import BUCKETS_S, Observer
 
 
 def record(observer, seconds=0.003, status=200, product="churn"):
@@ -62,19 +59,15 @@ def test_a_log_that_cannot_be_written_is_counted():
     assert "tradewind_log_lines_dropped_total 1" in observer.render()
 
 
-def test_a_request_is_a_span_where_somebody_collects():
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    observer = Observer(out=None, tracer=provider.get_tracer("tradewind"))
-    record(observer, seconds=0.25, status=503)
-    (span,) = exporter.get_finished_spans()
-    assert span.name == "predict churn"
-    assert span.attributes["gen_ai.response.model"] == "churn@v1"
-    assert abs((span.end_time - span.start_time) / 1e9 - 0.25) < 0.001
-    assert not span.status.is_ok
-
-
-def test_without_a_collector_there_are_no_spans():
-    assert configured_tracer({}) is None
-    assert configured_tracer({"OTEL_TRACES_EXPORTER": "none"}) is None
+def test_tokens_are_counted_by_kind_and_stand_in_the_line():
+    out = io.StringIO()
+    observer = Observer(out=out)
+    observer.record(
+        "/v1/chat/completions", "writer", 200, 0.1, rows=0, request_id="req_1", account="acc_1", release="v1", tokens=(7, 3)
+    )  # fmt: skip
+    observer.write()
+    line = json.loads(out.getvalue())
+    assert (line["prompt_tokens"], line["completion_tokens"]) == (7, 3)
+    labels = 'route="/v1/chat/completions",product="writer",status="200"'
+    assert f'tradewind_tokens_total{{{labels},kind="prompt"}} 7' in observer.render()
+    assert f'tradewind_tokens_total{{{labels},kind="completion"}} 3' in observer.render()

@@ -44,7 +44,7 @@ def test_the_body_is_that_of_openai_with_the_request_id():
         (InputError("x", code="scope_missing"), 403, "permission_error"),
         (InputError("x", code="model_unknown"), 404, "invalid_request_error"),
         (InputError("x", code="idempotency_running"), 409, "invalid_request_error"),
-        (InputError("x", code="rate_limited"), 429, "rate_limit_error"),
+        (InputError("x", code="requests_limited"), 429, "rate_limit_error"),
         (InputError("x", code="quota_used_up"), 429, "insufficient_quota"),
         (DataError("x", code="value_type"), 400, "invalid_request_error"),
         (EnvironmentFailure("x", code="disk_full"), 503, "server_error"),
@@ -83,7 +83,7 @@ def test_a_path_of_this_machine_is_no_param():
 
 
 def test_when_to_try_again_is_said_in_whole_seconds():
-    refused = Refused("x", code="rate_limited", retry_after_s=1.2, headers=((b"x-ratelimit-limit-requests", b"5"),))
+    refused = Refused("x", code="requests_limited", retry_after_s=1.2, headers=((b"x-ratelimit-limit-requests", b"5"),))
     assert problem_of(refused).headers == ((b"x-ratelimit-limit-requests", b"5"), (b"retry-after", b"2"))
     assert (b"retry-after", b"2") in problem_of(EnvironmentFailure("x", code="disk_full")).headers
 

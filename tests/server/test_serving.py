@@ -9,11 +9,12 @@ import pytest
 from tests.server.releases import make_release
 from tests.server.running import running
 from tradewind.artifacts import Workspace
-from tradewind.errors import InputError
+from tradewind.errors import ArtifactError, InputError
 from tradewind.release.registry import Registry, promote, roll_back
 from tradewind.server.app import create_app
 from tradewind.server.gate import OpenGate
 from tradewind.server.observe import Observer
+from tradewind.server.problems import problem_of
 from tradewind.server.serving import Place, Shelf
 
 
@@ -89,6 +90,14 @@ def test_an_unknown_version_is_refused(open_shelf, release):
     with pytest.raises(InputError) as caught:
         asyncio.run(open_shelf.fetch("churn", release))
     assert caught.value.code == "input.release_unknown"
+
+
+def test_a_pinned_release_that_cannot_be_checked_is_no_fault_of_the_caller(open_shelf, homes):
+    (homes[0].keys / "signing.pub.pem").write_text("no key")
+    with pytest.raises(ArtifactError) as caught:
+        asyncio.run(open_shelf.fetch("churn", "v2"))
+    assert problem_of(caught.value).status == 500
+    assert b"key" not in problem_of(caught.value).body("req_1")
 
 
 def test_a_release_made_after_the_start_appears(tmp_path, events):

@@ -1,6 +1,7 @@
 """A run from a dataset: what it holds, that it is made once, and that its graph gives the trainer's figures."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tradewind.artifacts import Workspace, check_files
 from tradewind.data.dataset import prepare
 from tradewind.errors import ArtifactError, ModelError
+from tradewind.model.export import predict
 from tradewind.product import Product
 from tradewind.release.golden import read_golden
 from tradewind.train.run import identity, load_run, objective_for, train
@@ -114,3 +116,56 @@ def test_the_weight_of_a_class_that_is_not_there_is_refused(dataset):
     product = shop(train={"loss": "cross_entropy", "class_weights": {"yess": 2.0}})
     with pytest.raises(ModelError, match="Did you mean yes"):
         objective_for(product, dataset.features, dataset.split("train").target)
+
+
+# ---------------------------------------------------------------- trained again on all rows
+
+
+@pytest.fixture(scope="module")
+def once(base, dataset):
+    return train(shop(train={"epochs": 6, "learning_rate": 0.01, "threads": 1, "refit": False}), dataset,
+                 workspace=Workspace(base / ".tradewind"))  # fmt: skip
+
+
+def test_a_refit_starts_again_with_validation_rows_for_the_best_number_of_epochs(dataset, run, once):
+    assert run.product.train.refit is True
+    assert once.summary["refit"] is None
+    assert run.summary["refit"]["epochs"] == once.summary["best_epoch"] == run.summary["best_epoch"]
+    lines = (run.artifact.folder / "refit" / "steps.jsonl").read_text().splitlines()
+    steps = [json.loads(line) for line in lines if "epoch_loss" in line][-1]["step"]
+    rows = dataset.split("train").rows + dataset.split("validation").rows
+    batches = math.ceil(rows / run.product.train.batch)
+    assert steps == batches * once.summary["best_epoch"]
+    assert run.artifact.files["best.safetensors"] != once.artifact.files["best.safetensors"]
+
+
+def test_validation_rows_keep_the_answers_of_the_model_that_had_not_seen_them(dataset, run, once):
+    assert once.held_out is None
+    before = predict(once.model(dataset.features), dataset.features, encoded(dataset, "validation"))
+    np.testing.assert_allclose(run.held_out, before, atol=1e-6)
+    after = predict(run.model(dataset.features), dataset.features, encoded(dataset, "validation"))
+    assert np.abs(run.held_out - after).max() > 1e-4
+
+
+def encoded(dataset, name):
+    return dataset.features.encode({column.name: dataset.raw(name)[column.name] for column in dataset.features.columns})
+
+
+@pytest.mark.parametrize("stop", [(0, 3), (1, 2)])
+def test_a_run_that_is_interrupted_in_either_training_ends_with_the_same_weights(tmp_path, dataset, run, stop):
+    """Stopped in an epoch of the first or of the second training, and run again."""
+    trainings = []
+
+    def interrupt(at):
+        if not trainings or at.epoch < trainings[-1]:
+            trainings.append(at.epoch)
+        trainings[-1] = at.epoch
+        if (len(trainings) - 1, at.epoch) == stop:
+            raise KeyboardInterrupt
+
+    settings = shop(train={"epochs": 6, "learning_rate": 0.01, "threads": 1, "checkpoint": {"steps": 2}})
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, dataset, workspace=Workspace(tmp_path), progress=interrupt)
+    again = train(settings, dataset, workspace=Workspace(tmp_path))
+    for name in ("best.safetensors", "model.onnx", "held_out.npz"):
+        assert again.artifact.files[name] == run.artifact.files[name], name

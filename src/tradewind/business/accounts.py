@@ -9,13 +9,13 @@ from sqlalchemy import Connection, insert, or_, select, update
 
 from tradewind.business import audit
 from tradewind.business.database import Database, now_ms
-from tradewind.business.tables import accounts
+from tradewind.business.roles import ROLES
+from tradewind.business.tables import accounts, keys
 from tradewind.business.tables import members as members_table
 from tradewind.errors import InputError, nearest
 from tradewind.ids import new_id
 
 LANGUAGES = ("en", "zh")
-ROLES = ("owner", "admin", "member")
 
 _NAME_MOST = 200
 _EMAIL = re.compile(r"^[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+\.[^\s@\x00-\x1f]+$")
@@ -126,30 +126,58 @@ def add_member(database: Database, account_id: str, *, email: str, role: str = "
 
 
 def remove_member(database: Database, member_id: str, *, within: str | None = None, actor: str) -> Member:
-    """Raises InputError `member_unknown`, also for one of another account than `within`, and `last_owner`, while others
-    remain."""
+    """Takes a member's place, and revokes every key of theirs in the same moment.
+
+    Raises InputError `member_unknown`, also for one of another account than `within`, and `last_owner`, while others
+    remain.
+    """
 
     def change(connection: Connection) -> Member:
-        query = select(members_table.c.account_id).where(members_table.c.id == member_id)
-        account_id = connection.execute(query).scalar_one_or_none()
-        if account_id is None or within not in (None, account_id):
-            raise InputError(f"There is no member {member_id}.", code="member_unknown")
-        require(connection, account_id, lock=True)
-        present = {member.id: member for member in _members(connection, account_id)}
-        if member_id not in present:
-            raise InputError(f"There is no member {member_id}.", code="member_unknown")
-        member = present.pop(member_id)
-        if member.role == "owner" and present and all(other.role != "owner" for other in present.values()):
-            raise InputError(
-                f"{member.email} is the last owner.", code="last_owner", hint="Make another member owner first."
-            )
+        member, others = _held(connection, member_id, within=within)
+        _keep_an_owner(member, others)
         removed = replace(member, removed_ms=now_ms(connection))
         row = members_table.c.id == member_id
         connection.execute(update(members_table).where(row).values(removed_ms=removed.removed_ms))
-        audit.append(connection, actor=actor, action="member.remove", subject=member_id, detail={})
+        alive = (keys.c.member_id == member_id) & keys.c.revoked_ms.is_(None)
+        revoked = connection.execute(update(keys).where(alive).values(revoked_ms=removed.removed_ms)).rowcount
+        database.bump(connection)
+        detail = {"keys_revoked": revoked}
+        audit.append(connection, actor=actor, action="member.remove", subject=member_id, detail=detail)
         return removed
 
     return database.write(change)
+
+
+def set_role(database: Database, member_id: str, *, role: str, within: str | None = None, actor: str) -> Member:
+    """Gives a member another role; what their keys may do follows at once.
+
+    Raises InputError `role`, `member_unknown` (also for one of another account than `within`), `last_owner`.
+    """
+    _one_of(role, ROLES, code="role")
+
+    def change(connection: Connection) -> Member:
+        member, others = _held(connection, member_id, within=within)
+        if member.role == role:
+            return member
+        _keep_an_owner(member, others)
+        row = members_table.c.id == member_id
+        connection.execute(update(members_table).where(row).values(role=role))
+        database.bump(connection)
+        detail = {"from": member.role, "to": role}
+        audit.append(connection, actor=actor, action="member.role", subject=member_id, detail=detail)
+        return replace(member, role=role)
+
+    return database.write(change)
+
+
+def find_member(database: Database, account_id: str, name: str) -> Member:
+    """By id or address. Raises InputError `account_unknown`, `member_unknown`."""
+    people = members(database, account_id)
+    for one in people:
+        if name.strip() in (one.id, one.email) or name.strip().lower() == one.email:
+            return one
+    known = ", ".join(person.email for person in people) or "nobody"
+    raise InputError(f"{name} is no member. Members: {known}.", code="member_unknown")
 
 
 def members(database: Database, account_id: str) -> tuple[Member, ...]:
@@ -190,6 +218,27 @@ def _members(connection: Connection, account_id: str) -> tuple[Member, ...]:
     mine = (members_table.c.account_id == account_id) & members_table.c.removed_ms.is_(None)
     found = connection.execute(select(members_table).where(mine).order_by(members_table.c.id)).mappings()
     return tuple(Member(**row) for row in found)
+
+
+def _held(connection: Connection, member_id: str, *, within: str | None) -> tuple[Member, tuple[Member, ...]]:
+    """A member and the others of the account, which is locked for the caller's change."""
+    query = select(members_table.c.account_id).where(members_table.c.id == member_id)
+    account_id = connection.execute(query).scalar_one_or_none()
+    if account_id is None or within not in (None, account_id):
+        raise InputError(f"There is no member {member_id}.", code="member_unknown")
+    require(connection, account_id, lock=True)
+    present = {member.id: member for member in _members(connection, account_id)}
+    if member_id not in present:
+        raise InputError(f"There is no member {member_id}.", code="member_unknown")
+    member = present.pop(member_id)
+    return member, tuple(present.values())
+
+
+def _keep_an_owner(member: Member, others: tuple[Member, ...]) -> None:
+    if member.role == "owner" and others and all(other.role != "owner" for other in others):
+        raise InputError(
+            f"{member.email} is the last owner.", code="last_owner", hint="Make another member owner first."
+        )
 
 
 def _email(email: str) -> str:

@@ -23,8 +23,9 @@ from sqlalchemy import Connection, and_, insert, or_, select, update
 from tradewind.business import audit, plans
 from tradewind.business.accounts import named, require, require_open
 from tradewind.business.database import Database, now_ms
+from tradewind.business.roles import SCOPES_OF, bounded
 from tradewind.business.subscription import Subscription, subscription_of
-from tradewind.business.tables import accounts, subscriptions
+from tradewind.business.tables import accounts, members, subscriptions
 from tradewind.business.tables import keys as table
 from tradewind.errors import InputError, nearest
 from tradewind.ids import new_id
@@ -41,7 +42,8 @@ _NOBODY = hashlib.sha256(b"no key has this hash but by finding it").hexdigest()
 
 @dataclass(frozen=True)
 class Key:
-    """`account_id` is None for the operator's. `expires_ms` is also the end of the grace after a rotation."""
+    """`account_id` is None for the operator's, `member_id` for a key of the account itself. `expires_ms` is also the end of
+    the grace after a rotation."""
 
     id: str
     account_id: str | None
@@ -52,6 +54,7 @@ class Key:
     expires_ms: int | None
     revoked_ms: int | None
     replaced_by: str | None
+    member_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Issued:
 class Access:
     """What a caller may do, with nothing left to look up. It holds until `until_ms` or the database's next revision.
 
+    `scopes` are the key's, bounded by the `role` of the member it belongs to; both are None for a key of the account.
+
     `subscription` is the one in force; None for the operator, and for a customer who has none: he still reads his invoices.
     """
 
@@ -75,6 +80,8 @@ class Access:
     expires_ms: int | None
     operator: bool
     subscription: Subscription | None
+    member_id: str | None = None
+    role: str | None = None
 
     @property
     def until_ms(self) -> int | None:
@@ -89,11 +96,13 @@ def issue(
     name: str,
     scopes: Collection[str],
     expires_ms: int | None = None,
+    member_id: str | None = None,
     actor: str,
 ) -> Issued:
-    """A new key of an account, or of the operator (None, with the scope `operator` and no other).
+    """A new key of an account, of one of its members, or of the operator (None, with the scope `operator` and no other).
 
-    Raises InputError `key_name`, `scope`, `expiry`, `account_unknown`, `account_closed`.
+    Raises InputError `key_name`, `scope`, `expiry`, `account_unknown`, `account_closed`, `member_unknown`, and `role_scope`
+    where the member's role allows none of the scopes.
     """
     name = named(name, code="key_name", what="A key")
     allowed = _scopes(scopes, operator=account_id is None)
@@ -103,7 +112,10 @@ def issue(
             require_open(connection, account_id)
         if expires_ms is not None and expires_ms <= now_ms(connection):
             raise InputError("A key cannot expire before it is made.", code="expiry")
-        issued = _make(connection, database, account_id, name=name, scopes=allowed, expires_ms=expires_ms)
+        _check_member(connection, account_id, member_id, allowed)
+        issued = _make(
+            connection, database, account_id, name=name, scopes=allowed, expires_ms=expires_ms, member_id=member_id
+        )
         _log(connection, database, issued.key, action="key.issue", actor=actor, scopes=sorted(allowed))
         return issued
 
@@ -129,7 +141,10 @@ def rotate(database: Database, key_id: str, *, grace_s: int = 86_400, within: st
             raise InputError(f"The key {old.prefix} was rotated already.", code="key_replaced")
         lives_ms = None if old.expires_ms is None else old.expires_ms - old.created_ms
         expires_ms = None if lives_ms is None else moment + lives_ms
-        issued = _make(connection, database, old.account_id, name=old.name, scopes=old.scopes, expires_ms=expires_ms)
+        issued = _make(
+            connection, database, old.account_id,
+            name=old.name, scopes=old.scopes, expires_ms=expires_ms, member_id=old.member_id,
+        )  # fmt: skip
         ends_ms = moment + grace_s * 1000
         ends_ms = ends_ms if old.expires_ms is None else min(ends_ms, old.expires_ms)
         values = {"expires_ms": ends_ms, "replaced_by": issued.key.id}
@@ -199,7 +214,8 @@ def access(database: Database, secret: str) -> Access:
         if subscription.is_due(moment):
             subscription = _rolled(database, subscription.account_id)
     operator = OPERATOR in key.scopes
-    return Access(key.id, key.account_id, key.scopes, key.expires_ms, operator, subscription)
+    scopes, role = bounded(key.scopes, row["member_role"]), row["member_role"]
+    return Access(key.id, key.account_id, scopes, key.expires_ms, operator, subscription, key.member_id, role)
 
 
 def hash_secret(secret: str) -> str:
@@ -218,6 +234,7 @@ def _make(
     name: str,
     scopes: frozenset[str],
     expires_ms: int | None,
+    member_id: str | None,
 ) -> Issued:
     while True:
         secret = _new_secret("tw_op_" if account_id is None else "tw_live_")
@@ -234,6 +251,7 @@ def _make(
         expires_ms=expires_ms,
         revoked_ms=None,
         replaced_by=None,
+        member_id=member_id,
     )
     row = {**vars(key), "scopes": json.dumps(sorted(scopes)), "hash": hash_secret(secret)}
     connection.execute(insert(table).values(**row))
@@ -255,8 +273,11 @@ def _held(connection: Connection, key_id: str, *, within: str | None) -> Key:
 def _joined(prefix: str) -> Any:
     present = and_(subscriptions.c.account_id == table.c.account_id, subscriptions.c.ended_ms.is_(None))
     columns = [column.label(f"subscription_{column.name}") for column in subscriptions.columns]
-    query = select(table, accounts.c.closed_ms.label("account_closed_ms"), *columns)
+    query = select(
+        table, accounts.c.closed_ms.label("account_closed_ms"), members.c.role.label("member_role"), *columns
+    )
     joined = query.outerjoin(accounts, accounts.c.id == table.c.account_id).outerjoin(subscriptions, present)
+    joined = joined.outerjoin(members, members.c.id == table.c.member_id)
     return joined.where(table.c.prefix == prefix)
 
 
@@ -278,7 +299,27 @@ def _key(row: Mapping[Any, Any]) -> Key:
         expires_ms=row["expires_ms"],
         revoked_ms=row["revoked_ms"],
         replaced_by=row["replaced_by"],
+        member_id=row["member_id"],
     )
+
+
+def _check_member(
+    connection: Connection, account_id: str | None, member_id: str | None, scopes: frozenset[str]
+) -> None:
+    if member_id is None:
+        return
+    query = select(members.c.role).where(
+        members.c.id == member_id, members.c.account_id == account_id, members.c.removed_ms.is_(None)
+    )
+    role = connection.execute(query).scalar_one_or_none()
+    if role is None:
+        raise InputError(f"There is no member {member_id}.", code="member_unknown")
+    if not bounded(scopes, role):
+        raise InputError(
+            f"A key of the role {role} may {', '.join(sorted(SCOPES_OF[role]))}, and none of {', '.join(sorted(scopes))}.",
+            code="role_scope",
+            hint="Ask for other scopes, or give the member another role.",
+        )
 
 
 def _log(connection: Connection, database: Database, key: Key, *, action: str, actor: str, **detail: Any) -> None:

@@ -34,7 +34,8 @@ from tradewind.errors import EnvironmentFailure
 from tradewind.ids import new_id
 
 LEASE_MS = 180_000
-# A request that was reserved just before the lease ends has this long to be settled. No longer may a request run.
+# A request that was reserved just before the lease ends has this long to be settled. One that runs for longer keeps its
+# units as long as the heartbeat prolongs the lease: all the time, unless the database is gone.
 MARGIN_MS = 60_000
 _NEAR = 4  # the cap is near when the free part is below so many slices
 _FRUGAL_MS = 2_000  # after a recall nobody gets more than he asks for

@@ -124,24 +124,26 @@ def cloud_events(
 
 
 def agree(database: Database, *, account_id: str | None = None) -> list[str]:
-    """A sentence for each quota whose counter is not the sum of its records; empty when all agree."""
-    keys = ("account_id", "period_start_ms", "meter")
+    """A sentence for each quota whose counter is not the sum of its records, over all meters; empty when all agree."""
+    keys = ("account_id", "period_start_ms")
     events = [usage_events.c[key] for key in keys]
-    summed = select(*events, func.sum(usage_events.c.units), func.count()).group_by(*events)
-    counted = select(*(quotas.c[key] for key in keys), quotas.c.used, quotas.c.requests)
+    requests_of = func.count(usage_events.c.request_id.distinct())
+    summed = select(*events, func.sum(usage_events.c.units), requests_of).group_by(*events)
+    counts = func.sum(quotas.c.used), func.sum(quotas.c.requests)
+    counted = select(*(quotas.c[key] for key in keys), *counts).group_by(*(quotas.c[key] for key in keys))
     if account_id is not None:
         summed = summed.where(usage_events.c.account_id == account_id)
         counted = counted.where(quotas.c.account_id == account_id)
     with database.reading() as connection:
-        truth = {tuple(row[:3]): (int(row[3]), int(row[4])) for row in connection.execute(summed)}
-        fast = {tuple(row[:3]): (int(row[3]), int(row[4])) for row in connection.execute(counted)}
+        truth = {tuple(row[:2]): (int(row[2]), int(row[3])) for row in connection.execute(summed)}
+        fast = {tuple(row[:2]): (int(row[2]), int(row[3])) for row in connection.execute(counted)}
     says = []
     for key in sorted(truth.keys() | fast.keys()):
         units, requests = truth.get(key, (0, 0))
         used, asked = fast.get(key, (0, 0))
         if (units, requests) != (used, asked):
             says.append(
-                f"{key[0]} from {_time(key[1])}, meter {key[2]}: the records say {units} units in {requests} requests, "
+                f"{key[0]} from {_time(key[1])}: the records say {units} units in {requests} requests, "
                 f"the counter {used} in {asked}."
             )
     return says

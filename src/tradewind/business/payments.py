@@ -6,6 +6,7 @@ between, the next attempt asks with the same key. Not here: any provider of the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from tradewind.business import audit
 from tradewind.business.database import Database
 from tradewind.business.invoice_rows import hold, outstanding_minor, read
+from tradewind.business.payment_methods import Card
 from tradewind.business.tables import payments
 from tradewind.clock import milliseconds
 from tradewind.errors import EnvironmentFailure, InputError
@@ -79,6 +81,8 @@ class Provider(Protocol):
     def refund(self, provider_id: str, *, key: str) -> Answer:
         """Gives the whole amount back."""
         ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -271,11 +275,17 @@ class FakeProvider:
     faults: list[Fault | None] = field(default_factory=list)
     name: str = "fake"
     forgets_keys: bool = False
+    named_by_key: bool = False  # ids of payments follow from the charge, so that two processes make no two alike
     payments: dict[str, Answer] = field(default_factory=dict)
     charged_minor: int = 0
     refunded_minor: int = 0
     _by_key: dict[str, str] = field(default_factory=dict)
     _amounts: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def opened(cls, environment: Mapping[str, str], *, cards: Mapping[str, Card]) -> FakeProvider:
+        """For trying things out: every charge succeeds, and no money moves."""
+        return cls(named_by_key=True)
 
     def create(self, charge: Charge) -> Answer:
         fault = self.faults.pop(0) if self.faults else None
@@ -285,7 +295,7 @@ class FakeProvider:
             raise InputError("The provider refused the request.", code="payment_refused")
         answer = None if self.forgets_keys else self.find(charge.key)
         if answer is None:
-            provider_id = f"fake_{len(self.payments) + 1}"
+            provider_id = f"fake_{charge.key if self.named_by_key else len(self.payments) + 1}"
             declined = fault == "decline"
             status: Status = "failed" if declined else "succeeded"
             answer = Answer(provider_id, status, "The card was declined." if declined else None, charge.key)
@@ -300,14 +310,23 @@ class FakeProvider:
         return self.payments[self._by_key[key]] if key in self._by_key else None
 
     def status(self, provider_id: str) -> Answer:
-        return self.payments[provider_id]
+        return self._held(provider_id)
 
     def cancel(self, provider_id: str) -> Answer:
-        return self.payments[provider_id]
+        return self._held(provider_id)
 
     def refund(self, provider_id: str, *, key: str) -> Answer:
-        before = self.payments[provider_id]
+        before = self._held(provider_id)
         if before.status == "succeeded":
-            self.refunded_minor += self._amounts[provider_id]
+            self.refunded_minor += self._amounts.get(provider_id, 0)
             self.payments[provider_id] = Answer(provider_id, "refunded", None, before.key)
+        return self.payments[provider_id]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _held(self, provider_id: str) -> Answer:
+        """A payment that another process made is remembered by its name alone: it succeeded, as all do there."""
+        if provider_id not in self.payments and self.named_by_key:
+            self.payments[provider_id] = Answer(provider_id, "succeeded", None, provider_id.removeprefix("fake_"))
         return self.payments[provider_id]

@@ -17,10 +17,6 @@ class Period:
     start_ms: int
     end_ms: int
 
-    @property
-    def length_ms(self) -> int:
-        return self.end_ms - self.start_ms
-
 
 def boundary(anchor_ms: int, months: int) -> int:
     """The anchor moved by `months` (also back), at the same time of day in UTC.

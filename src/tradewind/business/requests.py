@@ -153,6 +153,14 @@ def sweep(database: Database, *, most: int = 1000) -> Swept:
     return database.write(change)
 
 
+def sweep_all(database: Database) -> Swept:
+    """Ends everything that is due, in as many transactions as it takes."""
+    fields = records = 0
+    while (step := sweep(database)).fields or step.records:
+        fields, records = fields + step.fields, records + step.records
+    return Swept(fields, records)
+
+
 def erase(database: Database, account_id: str, *, actor: str) -> int:
     """Erases every record of an account, due or not; gives how many. The audit log keeps the number alone."""
 
@@ -165,10 +173,18 @@ def erase(database: Database, account_id: str, *, actor: str) -> int:
     return database.write(change)
 
 
-def reseal(database: Database, vault: Vault, *, after: str = "", most: int = 500) -> str | None:
+@dataclass(frozen=True)
+class Resealed:
+    """One step of resealing: how many records changed, and the request to go on after; None when all were seen."""
+
+    changed: int
+    after: str | None
+
+
+def reseal(database: Database, vault: Vault, *, after: str = "", most: int = 500) -> Resealed:
     """Brings at most `most` records after the request `after` under the vault's newest key, in one transaction.
 
-    Gives the last request seen, to go on after; None when all were seen, and older keys may be dropped.
+    When all were seen, older keys may be dropped.
     """
     statement = (
         select(request_records.c.request_id, request_records.c.sealed)
@@ -178,8 +194,8 @@ def reseal(database: Database, vault: Vault, *, after: str = "", most: int = 500
         .with_for_update()
     )
 
-    def change(connection: Connection) -> str | None:
-        rows = connection.execute(statement).all()
+    def change(connection: Connection) -> Resealed:
+        rows, changed = connection.execute(statement).all(), 0
         for row in rows:
             old = _fields(row.sealed)
             new = {
@@ -189,7 +205,8 @@ def reseal(database: Database, vault: Vault, *, after: str = "", most: int = 500
             if new != old:
                 here = request_records.c.request_id == row.request_id
                 connection.execute(update(request_records).where(here).values(**_columns(new)))
-        return rows[-1].request_id if len(rows) == most else None
+                changed += 1
+        return Resealed(changed, rows[-1].request_id if len(rows) == most else None)
 
     return database.write(change)
 

@@ -64,6 +64,24 @@ def month_period(connection: Connection, account_id: str, *, month: str) -> Peri
     return found[-1]
 
 
+def periods_over(connection: Connection, account_id: str, *, at_ms: int) -> tuple[Period, ...]:
+    """Every billing period of an account that is over at `at_ms`, or whose last subscription ended by then; the oldest
+    first."""
+    found: dict[int, Period] = {}
+    for row in _history(connection, account_id):
+        moment = row.started_ms
+        while moment <= at_ms and (moment < row.until_ms or moment == row.started_ms):
+            span = row.period(moment)
+            found[span.start_ms] = span
+            moment = span.end_ms
+    made = []
+    for span in sorted(found.values(), key=lambda one: one.start_ms):
+        parts = segments(connection, account_id, period=span)
+        if parts and (span.end_ms <= at_ms or parts[-1].end_ms <= at_ms):
+            made.append(span)
+    return tuple(made)
+
+
 def parse_month(month: str) -> Period:
     """A calendar month in UTC from "2026-02". Raises InputError `month`."""
     match = _MONTH.match(month)

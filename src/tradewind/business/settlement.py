@@ -17,6 +17,10 @@ from tradewind.business.inserts import insert_new
 from tradewind.business.journal import Event
 from tradewind.business.tables import leases, quotas, workers
 
+# The units of a plan are one pool, whatever they were used for: rows and tokens draw on one quota, as one invoice bills
+# them. It bears the name of the first meter there was.
+POOL = "rows"
+
 
 class Key(NamedTuple):
     """Whose units: one row of `quotas`. Sorts as the locks are taken."""
@@ -60,11 +64,12 @@ def settle(connection: Connection, worker_id: str, events: Sequence[Event], *, j
     behind = workers.c.journal_offset < journal_offset
     connection.execute(update(workers).where(workers.c.id == worker_id, behind).values(journal_offset=journal_offset))
     units: Counter[Key] = Counter()
-    requests: Counter[Key] = Counter()
-    for event in _inserted(connection, events):
-        key = Key(event.account_id, event.period_start_ms, event.meter)
+    requests: dict[Key, set[str]] = {}
+    new = _inserted(connection, events)
+    for event in new:
+        key = Key(event.account_id, event.period_start_ms, POOL)
         units[key] += event.units
-        requests[key] += 1
+        requests.setdefault(key, set()).add(event.request_id)
     for key in sorted(requests):
         locked_quota(connection, key)
         held = connection.execute(select(leases.c.units).where(is_lease(worker_id, key))).scalar() or 0
@@ -79,10 +84,10 @@ def settle(connection: Connection, worker_id: str, events: Sequence[Event], *, j
             .values(
                 used=quotas.c.used + literal(units[key]),
                 granted=quotas.c.granted - literal(leased),
-                requests=quotas.c.requests + literal(requests[key]),
+                requests=quotas.c.requests + literal(len(requests[key])),
             )
         )
-    return requests.total()
+    return len(new)
 
 
 def release(connection: Connection, worker_id: str, *, expired_at_ms: int | None = None) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from tradewind.business.payment_methods import Card as Card
 from tradewind.business.payments import Answer, Charge, Status
 from tradewind.clock import Clock
 from tradewind.errors import EnvironmentFailure, InputError
@@ -24,6 +25,8 @@ from tradewind.money import CURRENCY_DIGITS, Money
 API = "https://api.stripe.com"
 VERSION = "2024-06-20"
 TOLERANCE_S = 300
+KEY_VARIABLE = "STRIPE_SECRET_KEY"
+URL_VARIABLE = "TRADEWIND_STRIPE_URL"
 
 # https://docs.stripe.com/currencies#zero-decimal: the amount is in whole units.
 ZERO_DECIMAL = frozenset(
@@ -35,14 +38,6 @@ THREE_DECIMAL = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 _ATTEMPTS = 4
 _PAUSE_S = 0.5
 _STATUS: dict[str, Status] = {"succeeded": "succeeded", "canceled": "failed"}
-
-
-@dataclass(frozen=True)
-class Card:
-    """What Stripe keeps of a customer who agreed to be charged: `cus_…` and `pm_…`."""
-
-    customer: str
-    payment_method: str
 
 
 @dataclass
@@ -64,6 +59,26 @@ class Stripe:
     def __post_init__(self) -> None:
         headers = {"Authorization": f"Bearer {self.secret_key}", "Stripe-Version": VERSION}
         self._client = httpx.Client(base_url=self.base, headers=headers, timeout=self.timeout_s)
+
+    @classmethod
+    def opened(cls, environment: Mapping[str, str], *, cards: Mapping[str, Card]) -> Stripe:
+        """With the key in STRIPE_SECRET_KEY; TRADEWIND_STRIPE_URL names another server that keeps Stripe's rules.
+
+        Raises EnvironmentFailure `payment_key`; InputError `payment_url` for a server that is reached without TLS.
+        """
+        secret, base = environment.get(KEY_VARIABLE, "").strip(), environment.get(URL_VARIABLE) or API
+        if not secret:
+            raise EnvironmentFailure(
+                "There is no key for Stripe.", code="payment_key", where=KEY_VARIABLE,
+                hint=f"Set it in the environment of this command: export {KEY_VARIABLE}=sk_…",
+            )  # fmt: skip
+        url = httpx.URL(base)
+        if url.scheme != "https" and url.host not in ("127.0.0.1", "::1", "localhost"):
+            raise InputError(
+                f"{base} is no address to send a secret key to.", code="payment_url", where=URL_VARIABLE,
+                hint="Use https://.",
+            )  # fmt: skip
+        return cls(secret, cards=cards, base=base)
 
     def create(self, charge: Charge) -> Answer:
         """Makes a payment intent, and confirms it where the account has a card. A declined card is a failed answer.

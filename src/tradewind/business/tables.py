@@ -2,7 +2,7 @@
 (`migrations/`).
 
 Moments are integers, milliseconds since 1970 in UTC (`_ms`); money is integer minor units with a currency; JSON is text.
-History is never edited: a correction is a new row. Rows of `usage_events`, `credit_entries`, `audit` are only added.
+History is never edited: a correction is a new row. Rows of `usage_events`, `credit_entries`, `consents`, `audit` are only added.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ members = Table(
     Column("id", _ID, primary_key=True),  # mem_…
     Column("account_id", _ID, ForeignKey(_ACCOUNT), nullable=False, index=True),
     Column("email", String(320), nullable=False),
-    Column("role", String(16), nullable=False),  # owner, admin, member
+    Column("role", String(16), nullable=False),  # owner, admin, member, billing, viewer
     Column("created_ms", BigInteger, nullable=False),
     Column("removed_ms", BigInteger),
 )
@@ -65,6 +65,7 @@ keys = Table(
     metadata,
     Column("id", _ID, primary_key=True),  # key_…
     Column("account_id", _ID, ForeignKey(_ACCOUNT), index=True),  # null: a key of the operator
+    Column("member_id", _ID, ForeignKey("members.id"), index=True),  # null: a key of the account itself
     Column("name", String(200), nullable=False),
     Column("prefix", String(24), nullable=False, unique=True),  # shown; finds the row
     Column("hash", String(64), nullable=False),  # SHA-256 of the whole secret, hexadecimal
@@ -107,7 +108,7 @@ workers = Table(
     Column("ended_ms", BigInteger),
 )
 
-# One row per account, period and meter. granted = what is out on leases and not yet settled; used = settled.
+# One row per account and period, the pool of all meters (settlement.POOL). granted = what is out on leases and not yet settled; used = settled.
 # Never used + granted > cap.
 quotas = Table(
     "quotas",
@@ -139,7 +140,7 @@ usage_events = Table(
     "usage_events",
     metadata,
     Column("request_id", _ID, primary_key=True),
-    Column("meter", String(32), primary_key=True),  # rows, prompt_tokens, output_tokens
+    Column("meter", String(32), primary_key=True),  # rows, prompt_tokens, completion_tokens
     Column("account_id", _ID, ForeignKey(_ACCOUNT), nullable=False),
     Column("key_id", _ID, nullable=False),
     Column("subscription_id", _ID, nullable=False),
@@ -242,6 +243,17 @@ invoice_lines = Table(
     Column("evidence", Text, nullable=False),  # JSON: what it was computed from
 )
 
+# What a provider keeps of an account that may be charged at once: references, never a card's number.
+payment_methods = Table(
+    "payment_methods",
+    metadata,
+    Column("account_id", _ID, ForeignKey(_ACCOUNT), primary_key=True),
+    Column("provider", String(255), primary_key=True),
+    Column("customer", String(255), nullable=False),
+    Column("payment_method", String(255), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 payments = Table(
     "payments",
     metadata,
@@ -257,6 +269,20 @@ payments = Table(
 )
 
 # ---------------------------------------------------------------- records
+
+# Only added to: the newest row of a purpose says how it stands.
+consents = Table(
+    "consents",
+    metadata,
+    Column("id", _ID, primary_key=True),  # con_…
+    Column("account_id", _ID, ForeignKey(_ACCOUNT), nullable=False),
+    Column("purpose", String(32), nullable=False),  # store_inputs, training
+    Column("given", Boolean, nullable=False),  # false: withdrawn
+    Column("note", String(500)),
+    Column("actor", String(120), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("ix_consents_account", "account_id", "purpose", "at_ms"),
+)
 
 request_records = Table(
     "request_records",

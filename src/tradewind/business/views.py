@@ -12,11 +12,14 @@ from typing import Any
 
 from tradewind.business.accounts import Account, Member
 from tradewind.business.audit import Entry
+from tradewind.business.consent import Consent
 from tradewind.business.derive import DryRun
 from tradewind.business.invoices import Invoice
 from tradewind.business.keys import Key
 from tradewind.business.meters import Record, Usage
+from tradewind.business.payments import Payment
 from tradewind.business.periods import Period
+from tradewind.business.receivables import Standing
 from tradewind.business.subscription import Subscription
 from tradewind.money import Money
 from tradewind.tariff import Plan
@@ -51,12 +54,23 @@ def member(value: Member) -> View:
     return {"id": value.id, "email": value.email, "role": value.role, "created": moment(value.created_ms)}
 
 
+def consent(value: Consent) -> View:
+    return {
+        "purpose": value.purpose,
+        "given": value.given,
+        "at": moment(value.at_ms),
+        "by": value.actor,
+        "note": value.note,
+    }
+
+
 def key(value: Key, *, now_ms: int) -> View:
     return {
         "id": value.id,
         "prefix": value.prefix,
         "name": value.name,
         "scopes": sorted(value.scopes),
+        "member": value.member_id,
         "state": key_state(value, now_ms=now_ms),
         "created": moment(value.created_ms),
         "expires": moment(value.expires_ms),
@@ -130,6 +144,26 @@ def invoice(value: Invoice) -> View:
         "finalized": moment(value.finalized_ms),
         "voided": moment(value.voided_ms),
         "digest": value.digest,
+    }
+
+
+def standing(value: Standing) -> View:
+    """How an invoice is paid: open, pending, failed, paid, refunded, nothing_due, not_due."""
+    return {"state": value.state, "paid_minor": value.paid_minor, "outstanding_minor": value.outstanding_minor}
+
+
+def payment(value: Payment) -> View:
+    return {
+        "id": value.id,
+        "invoice": value.invoice_id,
+        "provider": value.provider,
+        "provider_id": value.provider_id,
+        "status": value.status,
+        "amount_minor": value.amount.amount_minor,
+        "currency": value.amount.currency,
+        "amount": str(value.amount),
+        "created": moment(value.created_ms),
+        "updated": moment(value.updated_ms),
     }
 
 

@@ -45,8 +45,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "policy_text": (
         "A request is billed when its reply was computed and handed to the network; a client that disconnects before "
-        "then is not billed.",
-        "请求的答复计算完成并交给网络后即计费；客户端在此之前断开连接的，不计费。",
+        "then is not billed. Text is billed by the token as it is written: of a client that leaves in the middle, what was "
+        "computed until then.",
+        "请求的答复计算完成并交给网络后即计费；客户端在此之前断开连接的，不计费。文本生成按已生成的 token 计费：客户端中途断开的，"
+        "只计断开之前已计算的部分。",
     ),
 }
 

@@ -1,4 +1,6 @@
-"""`tradewind account`: customers, their members and their subscriptions. Not here: keys (`key.py`), bills (`invoice.py`)."""
+"""`tradewind account`: customers and their subscriptions. Not here: their people (`people.py`), keys (`key.py`), bills
+(`invoice.py`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ import typer
 from tradewind.business import accounts, credit, fleet, plans, views
 from tradewind.business.accounts import Account
 from tradewind.business.subscription import Subscription
+from tradewind.cli import people
 from tradewind.cli.office import OPERATOR, Office, facts, show
 from tradewind.cli.office import actions as new_actions
 from tradewind.cli.session import HERE, FolderOption, JsonOption, emit
@@ -17,8 +20,7 @@ from tradewind.errors import InputError
 from tradewind.money import parse_money
 
 actions = new_actions("Customers: their members, plans and subscriptions.")
-members = new_actions("People of an account.")
-actions.add_typer(members, name="member")
+actions.add_typer(people.members, name="member")
 
 AccountArgument = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its id or its exact name.")]
 PlanOption = Annotated[str | None, typer.Option("--plan", help="A plan of the product file.", show_default=False)]
@@ -27,12 +29,6 @@ PlanOption = Annotated[str | None, typer.Option("--plan", help="A plan of the pr
 class Language(StrEnum):
     en = "en"
     zh = "zh"
-
-
-class Role(StrEnum):
-    owner = "owner"
-    admin = "admin"
-    member = "member"
 
 
 class When(StrEnum):
@@ -80,7 +76,7 @@ def show_account(account: AccountArgument, directory: FolderOption = HERE, as_js
     with Office.open(directory) as office:
         found = office.account(account)
         subscribed = _current(office, found)
-        people = accounts.members(office.database, found.id)
+        persons = accounts.members(office.database, found.id)
         balance = credit.balance(office.database, found.id, subscribed.terms.currency) if subscribed else None
         period = subscribed.period(office.now_ms) if subscribed else None
     if as_json:
@@ -90,7 +86,7 @@ def show_account(account: AccountArgument, directory: FolderOption = HERE, as_js
                 "subscription": views.subscription(subscribed),
                 "period": views.period(period),
                 "credit": views.money(balance) if balance is not None else None,
-                "members": [views.member(one) for one in people],
+                "members": [views.member(one) for one in persons],
             }
         )
         return
@@ -111,8 +107,8 @@ def show_account(account: AccountArgument, directory: FolderOption = HERE, as_js
                 filter(None, (subscribed.next_plan, _day(subscribed.cancel_ms)))
             )
     facts(pairs)
-    if people:
-        show("Members", ("member", "email", "role"), [(one.id, one.email, one.role) for one in people])
+    if persons:
+        show("Members", ("member", "email", "role"), [(one.id, one.email, one.role) for one in persons])
 
 
 @actions.command("close")
@@ -208,55 +204,8 @@ def grant(
         typer.echo(f"{found.name} has {balance} of credit.")
 
 
-@members.command("add")
-def add_member(
-    account: AccountArgument,
-    email: Annotated[str, typer.Argument(help="The person's address.")],
-    role: Annotated[Role, typer.Option(help="What the person may do.")] = Role.member,
-    directory: FolderOption = HERE,
-    as_json: JsonOption = False,
-) -> None:
-    """Add a person to an account."""
-    with Office.open(directory) as office:
-        found = office.account(account)
-        member = accounts.add_member(office.database, found.id, email=email, role=role.value, actor=OPERATOR)
-    if as_json:
-        emit(views.member(member))
-    else:
-        typer.echo(f"{member.email} is {member.role} of {found.name}.")
-
-
-@members.command("remove")
-def remove_member(
-    account: AccountArgument,
-    member: Annotated[str, typer.Argument(help="The member's id or address.")],
-    directory: FolderOption = HERE,
-    as_json: JsonOption = False,
-) -> None:
-    """Remove a person from an account."""
-    with Office.open(directory) as office:
-        found = office.account(account)
-        people = accounts.members(office.database, found.id)
-        one = next((person for person in people if member in (person.id, person.email)), None)
-        if one is None:
-            known = ", ".join(person.email for person in people) or "nobody"
-            raise InputError(f"{member} is no member of {found.name}. Members: {known}.", code="member_unknown")
-        accounts.remove_member(office.database, one.id, within=found.id, actor=OPERATOR)
-    if as_json:
-        emit({"removed": one.id, "account": found.id})
-    else:
-        typer.echo(f"{one.email} is no longer a member of {found.name}.")
-
-
-@members.command("list")
-def list_members(account: AccountArgument, directory: FolderOption = HERE, as_json: JsonOption = False) -> None:
-    """List the people of an account."""
-    with Office.open(directory) as office:
-        people = accounts.members(office.database, office.account(account).id)
-    if as_json:
-        emit({"members": [views.member(one) for one in people]})
-    else:
-        show("Members", ("member", "email", "role"), [(one.id, one.email, one.role) for one in people])
+actions.command("consent")(people.consent_of)
+actions.command("card")(people.card)
 
 
 def _current(office: Office, account: Account) -> Subscription | None:

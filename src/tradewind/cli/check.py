@@ -29,4 +29,5 @@ def command(
     elif resolved:
         typer.echo(json.dumps(product.resolved(), indent=2, ensure_ascii=False))
     else:
-        typer.echo(f"{product.product}: {product.task} of {product.data.target} from {product.data.source.path}. Good.")
+        what = f"{product.task} of {product.data.target}" if product.data.target else product.task
+        typer.echo(f"{product.product}: {what} from {product.data.source.path}. Good.")

@@ -1,4 +1,5 @@
-"""`tradewind evaluate`: a run becomes a report. The exported graph itself is measured, beside baselines.
+"""`tradewind evaluate`: a run becomes a report. The exported graph itself is measured, beside baselines. The story of a
+language model is in `evaluate_language.py`.
 
 The graph leaves training with temperature 1. Here the temperature is fitted on validation, written into the graph, and
 that graph is kept in the report: the release takes it from there, byte for byte.
@@ -14,23 +15,27 @@ from typing import Any
 import numpy as np
 
 from tradewind.artifacts import Artifact
+from tradewind.cli.evaluate_language import evaluate_language, read_tasks
 from tradewind.cli.figures import SplitName, evaluation_split, facts_of_data, facts_of_model, raw_target
-from tradewind.cli.prepare import prepare
+from tradewind.cli.prepare import prepare, prepare_language
+from tradewind.cli.prices import refuse_below_cost, sold
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
-from tradewind.cli.train import train
+from tradewind.cli.timing import request_time
+from tradewind.cli.train import train, train_language
 from tradewind.data.dataset import Dataset
 from tradewind.engines.engine import Decision
 from tradewind.engines.onnx import OnnxPredictor
 from tradewind.errors import DataError, GateFailed, VerificationFailed, nearest
 from tradewind.evaluate import report as reports
+from tradewind.evaluate.cost import RequestCost
 from tradewind.evaluate.inputs import EvaluationInputs, Scores
 from tradewind.features.target import ClassTarget
 from tradewind.files import digest_json, read_json
-from tradewind.release.golden import calibrated, magnified
+from tradewind.release.golden import calibrated, magnified, read_golden
 from tradewind.release.graph import calibrated_graph
 from tradewind.train.run import Run
 
-FORMAT = 1
+FORMAT = 2
 _TOLERANCE = 1e-4
 
 
@@ -46,15 +51,27 @@ class Evaluation:
     def graph(self) -> Path:
         return self.artifact.folder / "model.onnx"
 
+    @property
+    def below_cost(self) -> list[str]:
+        """A sentence for each plan that sells a unit below what it was measured to cost, and may not."""
+        return list((self.content.get("cost") or {}).get("below", ()))
+
 
 def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: JsonOption = False) -> None:
     """Measure the model beside baselines; write the report."""
     session = Session.open(directory, changes)
-    dataset = prepare(session)
-    evaluate(session, dataset, train(session, dataset))
+    below_cost: list[str] = []
+    if session.product.task == "generation":
+        read_tasks(session)
+        corpus = prepare_language(session)
+        evaluate_language(session, corpus, train_language(session, corpus))
+    else:
+        dataset = prepare(session)
+        below_cost = evaluate(session, dataset, train(session, dataset)).below_cost
     if as_json:
         emit(session.outcome.to_json())
     refuse_failed_gates(session)
+    refuse_below_cost(below_cost)
 
 
 def evaluate(session: Session, dataset: Dataset, run: Run) -> Evaluation:
@@ -66,6 +83,9 @@ def evaluate(session: Session, dataset: Dataset, run: Run) -> Evaluation:
         "evaluate": product.evaluate.model_dump(mode="json"),
         "language": product.language,
     }
+    if product.serve.machine_hour is not None:  # prices stand in the report: another price is another report
+        serve = product.serve.model_dump(mode="json")
+        made_of["prices"] = {"machine_hour": serve["machine_hour"], "plans": serve["plans"]}
     digest = digest_json(made_of)
     with session.timed("evaluate", "Evaluate"):
         artifact = workspace.find("report", digest)
@@ -83,6 +103,7 @@ def evaluate(session: Session, dataset: Dataset, run: Run) -> Evaluation:
         split: {name: one["value"] for name, one in figures.items() if one["value"] is not None}
         for split, figures in content["figures"].items()
     }
+    _say_cost(session, content.get("cost"))
     for gate in outcome.gates:
         session.voice.say(f"{'passed' if gate['passed'] else 'FAILED'}: {gate['says']}")
     return Evaluation(artifact, content, read_json(artifact.folder / reports.CALIBRATION_FILE))
@@ -98,6 +119,13 @@ def refuse_failed_gates(session: Session) -> None:
             where="evaluate.gates",
             hint="Improve the model or the data, or change the gate if it asks too much.",
         )
+
+
+def _say_cost(session: Session, cost: dict[str, Any] | None) -> None:
+    if cost is None:
+        return
+    took = f"one request takes {cost['request']['alone_seconds'] * 1e3:.3g} ms of one processor"
+    session.voice.say(took if cost["alone"] is None else f"{took}: {cost['alone']}")
 
 
 def _measure(session: Session, dataset: Dataset, run: Run, folder: Path, parents: dict[str, str]) -> None:
@@ -120,9 +148,28 @@ def _measure(session: Session, dataset: Dataset, run: Run, folder: Path, parents
         session.voice.progress(f"predicting {name}", done * 0.2)
         started = time.perf_counter()
         found = predictor.predict(dataset.raw(name))
-        scores[name] = Scores(found.probabilities, found.values, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        if name == "validation" and run.held_out is not None:
+            # The final model has learnt from these rows: they are judged as they were before.
+            scores[name] = (
+                Scores(probabilities=run.held_out, seconds=seconds)
+                if classes
+                else Scores(values=run.held_out, seconds=seconds)
+            )
+        else:
+            scores[name] = Scores(found.probabilities, found.values, seconds)
 
-    # 2. Calibration, threshold, figures, intervals, baselines.
+    # 2. What one request costs: the same net as in the release, whose temperature changes no time, on one thread.
+    session.voice.progress("timing requests", 0.3)
+    alone = OnnxPredictor(run.graph, dataset.features, decision, threads=1)
+    golden = read_golden(run.artifact.folder / "golden.json")
+    cost = RequestCost(
+        request_time(alone, golden.columns, dataset.raw("test")),
+        product.serve.machine_hour,
+        sold(product.serve.plans, product.product),
+    )
+
+    # 3. Calibration, threshold, figures, intervals, baselines.
     session.voice.progress("figures, intervals and baselines", 0.4)
     report = reports.evaluate(
         EvaluationInputs(
@@ -139,10 +186,11 @@ def _measure(session: Session, dataset: Dataset, run: Run, folder: Path, parents
             data=facts_of_data(dataset),
             model=facts_of_model(run),
             parents=parents,
+            cost=cost,
         )
     )
 
-    # 3. The temperature goes into the graph, and that graph must say on test what the figures were computed from.
+    # 4. The temperature goes into the graph, and that graph must say on test what the figures were computed from.
     graph = run.graph.read_bytes()
     if classes:
         graph = calibrated_graph(graph, report.temperature)

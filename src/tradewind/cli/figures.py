@@ -121,7 +121,8 @@ def facts_of_model(run: Run) -> ModelFacts:
     return ModelFacts(
         name=model_name(run),
         parameters=summary["parameters"]["total"],
-        seconds=summary["seconds"],
+        seconds=summary["seconds"] + (summary["refit"]["seconds"] if summary["refit"] else 0.0),
+        refitted=summary["refit"] is not None,
         epochs=summary["epochs"],
         best_epoch=summary["best_epoch"],
         curve=tuple(curve),

@@ -1,6 +1,6 @@
 """`tradewind invoice`: draft, finalize, void, correct, show and export invoices.
 
-Not here: how a line is computed (`business/lines.py`), nor how it is paid (`business/payments.py`).
+Not here: the billing run and collecting (`billing.py`), how a line is computed (`business/lines.py`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Annotated
 
 import typer
 
-from tradewind.business import accounts, invoices, views
+from tradewind.business import accounts, invoices, payments, receivables, views
 from tradewind.business.documents import document
 from tradewind.business.invoices import Correction, Invoice
+from tradewind.business.receivables import Standing
+from tradewind.cli import billing
 from tradewind.cli.office import OPERATOR, Office, facts, show
 from tradewind.cli.office import actions as new_actions
 from tradewind.cli.session import HERE, FolderOption, JsonOption, emit
@@ -23,7 +25,7 @@ from tradewind.errors import InputError
 from tradewind.files import write_bytes
 from tradewind.money import Money, parse_money
 
-actions = new_actions("Draft, finalize, void, correct, show and export invoices.")
+actions = new_actions("Draft, finalize, void, correct, show, export and collect invoices.")
 
 AccountArgument = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its id or its exact name.")]
 InvoiceArgument = Annotated[str, typer.Argument(metavar="INVOICE", help="Its id or its number.")]
@@ -97,9 +99,18 @@ def credit(
 
 @actions.command("show")
 def show_invoice(invoice: InvoiceArgument, directory: FolderOption = HERE, as_json: JsonOption = False) -> None:
-    """Show an invoice with its lines."""
+    """Show an invoice with its lines, and how it was paid."""
     with Office.open(directory) as office:
-        _tell(invoices.get(office.database, invoice), as_json)
+        found = invoices.get(office.database, invoice)
+        standing = receivables.standings(office.database, [found])[found.id]
+        tried = payments.payments_of(office.database, found.id)
+    if as_json:
+        paid = {"payment": views.standing(standing), "payments": [views.payment(one) for one in tried]}
+        emit(views.invoice(found) | paid)
+        return
+    _tell(found, False)
+    if standing.state != "not_due":
+        typer.echo(f"{_word(standing)}, {Money(standing.outstanding_minor, found.currency)} outstanding")
 
 
 @actions.command("list")
@@ -107,6 +118,7 @@ def list_invoices(
     account: Annotated[
         str | None, typer.Argument(metavar="[ACCOUNT]", help="Its id or exact name; every account by default.")
     ] = None,
+    unpaid: Annotated[bool, typer.Option("--unpaid", help="Only those of which something is left to pay.")] = False,
     directory: FolderOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
@@ -114,14 +126,20 @@ def list_invoices(
     with Office.open(directory) as office:
         chosen = [office.account(account)] if account is not None else accounts.all_accounts(office.database)
         found = [(one, made) for one in chosen for made in invoices.invoices_of(office.database, one.id)]
+        standing = receivables.standings(office.database, [made for _, made in found])
+    if unpaid:
+        found = [(one, made) for one, made in found if standing[made.id].outstanding_minor > 0]
     if as_json:
-        emit({"invoices": [views.invoice(made) for _, made in found]})
+        emit({"invoices": [views.invoice(made) | {"payment": views.standing(standing[made.id])} for _, made in found]})
         return
     rows = [
-        (made.number or made.id, one.name, made.kind.replace("_", " "), made.status, _span(made), made.total)
+        (
+            made.number or made.id, one.name, made.kind.replace("_", " "), made.status, _span(made), made.total,
+            _word(standing[made.id]), Money(standing[made.id].outstanding_minor, made.currency),
+        )
         for one, made in found
-    ]
-    show("Invoices", ("invoice", "account", "kind", "status", "period", "total"), rows)
+    ]  # fmt: skip
+    show("Invoices", ("invoice", "account", "kind", "status", "period", "total", "payment", "outstanding"), rows)
 
 
 @actions.command("export")
@@ -153,6 +171,11 @@ def export(
         typer.echo(f"{target}: {len(made.data):,} bytes.")
 
 
+actions.command("run")(billing.run)
+actions.command("collect")(billing.collect)
+actions.command("refund")(billing.refund)
+
+
 def _tell(invoice: Invoice, as_json: bool) -> None:
     if as_json:
         emit(views.invoice(invoice))
@@ -171,6 +194,10 @@ def _tell(invoice: Invoice, as_json: bool) -> None:
     ]
     show("", ("line", "quantity", "unit price", "amount"), rows)
     typer.echo(f"Total: {invoice.total}")
+
+
+def _word(standing: Standing) -> str:
+    return "–" if standing.state == "not_due" else standing.state.replace("_", " ")
 
 
 def _span(invoice: Invoice) -> str:

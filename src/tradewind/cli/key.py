@@ -1,21 +1,25 @@
-"""`tradewind key`: the API keys of customers and of the operator, and the key pair that signs releases.
+"""`tradewind key`: the API keys of customers and of the operator, the key pair that signs releases, and the keys that seal
+what is stored of requests.
 
 Not here: how a key is checked (`business/keys.py`), what a signature covers (`release/signing.py`).
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tradewind.artifacts import Workspace
-from tradewind.business import fleet, keys, views
+from tradewind.business import accounts, fleet, keys, requests, views
 from tradewind.business.keys import SCOPES, Issued
 from tradewind.cli.office import OPERATOR, Actions, Office, show
 from tradewind.cli.office import actions as new_actions
 from tradewind.cli.session import HERE, FolderOption, JsonOption, emit
+from tradewind.errors import InputError
 from tradewind.privacy.retention import parse_duration
+from tradewind.privacy.vault import KeyFacts, Vault
 from tradewind.release.signing import fingerprint, make_key_pair
 
 CUSTOMER_SCOPES = tuple(scope for scope in SCOPES if scope != keys.OPERATOR)
@@ -25,7 +29,9 @@ class _Kinds(Actions):
     sentence = "There is no key of kind {word}, nor such an action."
 
 
-actions = new_actions("API keys of customers and of the operator; the key pair that signs releases.", kind=_Kinds)
+actions = new_actions(
+    "API keys of customers and of the operator; the keys that sign releases and seal stored requests.", kind=_Kinds
+)
 
 AccountArgument = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its id or its exact name.")]
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Its id or its prefix, as `key list` shows them.")]
@@ -57,14 +63,22 @@ def add(
     name: NameOption = "default",
     scope: ScopeOption = None,
     expires: ExpiresOption = None,
+    member: Annotated[
+        str | None,
+        typer.Option(
+            "--member", help="Whose it is, by id or address: it may do no more than their role.", show_default=False
+        ),
+    ] = None,
     directory: FolderOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
     """Make an API key for a customer. The secret is shown once and stored nowhere."""
     with Office.open(directory) as office:
+        found = office.account(account)
         issued = keys.issue(
             office.database,
-            office.account(account).id,
+            found.id,
+            member_id=accounts.find_member(office.database, found.id, member).id if member is not None else None,
             name=name,
             scopes=scope or CUSTOMER_SCOPES,
             expires_ms=_expires_ms(office, expires),
@@ -136,6 +150,82 @@ def revoke(key: KeyArgument, directory: FolderOption = HERE, as_json: JsonOption
         emit({"revoked": found.id, "prefix": found.prefix})
     else:
         typer.echo(f"{found.prefix}… is revoked.")
+
+
+@actions.command("vault")
+def show_vault(directory: FolderOption = HERE, as_json: JsonOption = False) -> None:
+    """List the keys that seal what is stored of requests; never the keys themselves."""
+    vault, _ = _vault(directory)
+    found = vault.all_keys() if vault is not None else ()
+    if as_json:
+        emit({"keys": [_facts(one) for one in found]})
+        return
+    rows = [
+        (one.key_id, "seals" if one.newest else "opens", "–" if one.promised is None else one.promised) for one in found
+    ]
+    show("Vault keys", ("key", "state", "seals promised"), rows)
+
+
+@actions.command("rotate-vault")
+def rotate_vault(
+    reseal: Annotated[bool, typer.Option("--reseal", help="Bring what is stored under the new key.")] = False,
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="After resealing, destroy the older keys: backups sealed by them close.")
+    ] = False,
+    directory: FolderOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a new key that seals what is stored from now on; servers that run take it up by themselves."""
+    vault, home = _vault(directory)
+    if vault is None:
+        raise InputError(
+            "Nothing was ever sealed here: there is no vault.",
+            code="vault_missing",
+            where=str(home),
+            hint="A server makes it where serve.store keeps something.",
+        )
+    new = vault.rotate()
+    resealed, dropped = None, []
+    if reseal or drop_old:
+        with Office.open(directory) as office:
+            resealed = _reseal(office, vault)
+            if drop_old:
+                # Whoever sealed with the older key in the moment of rotating has stored it by the second round.
+                resealed += _reseal(office, vault)
+    if drop_old:
+        for one in vault.all_keys():
+            if not one.newest:
+                vault.drop(one.key_id)
+                dropped.append(one.key_id)
+    if as_json:
+        emit({"key": new, "resealed": resealed, "dropped": dropped, "keys": [_facts(one) for one in vault.all_keys()]})
+        return
+    typer.echo(f"{new} seals from now on.")
+    if resealed is not None:
+        typer.echo(f"{resealed:,} stored requests were brought under it.")
+    if dropped:
+        typer.echo(f"Destroyed: {', '.join(dropped)}.")
+    typer.echo(f"Back up {vault.folder}, apart from the database.", err=True)
+
+
+def _vault(directory: Path) -> tuple[Vault | None, Path]:
+    """The vault of a product's folder, None where none was made, and where it stands."""
+    folder = Workspace.of(directory if directory.is_dir() else directory.parent).home / "vault"
+    return (Vault.open(folder) if any(folder.glob("*.key")) else None), folder
+
+
+def _reseal(office: Office, vault: Vault) -> int:
+    """Brings every record under the newest key; gives how many were under an older one."""
+    after: str | None = ""
+    changed = 0
+    while after is not None:
+        step = requests.reseal(office.database, vault, after=after)
+        changed, after = changed + step.changed, step.after
+    return changed
+
+
+def _facts(one: KeyFacts) -> dict[str, object]:
+    return {"key": one.key_id, "newest": one.newest, "promised": one.promised}
 
 
 def _expires_ms(office: Office, expires: str | None) -> int | None:

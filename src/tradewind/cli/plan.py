@@ -15,6 +15,7 @@ from tradewind.business import credit, derive, views
 from tradewind.business.periods import boundary
 from tradewind.cli.office import OPERATOR, Office, facts, plan_of, show
 from tradewind.cli.office import actions as new_actions
+from tradewind.cli.prices import released_below_cost
 from tradewind.cli.session import HERE, FolderOption, JsonOption, SetOption, emit
 from tradewind.cli.usage import settle
 from tradewind.money import Money, parse_money
@@ -66,8 +67,10 @@ def dry_run(
     with Office.open(directory) as office:
         settle(office)
         chosen = month or _last_month(office.now_ms)
-        plans = office.product(changes).serve.plans
-        found = derive.dry_run(office.database, plans, period=chosen)
+        product = office.product(changes)
+        serve = product.serve
+        found = derive.dry_run(office.database, serve.plans, period=chosen)
+        below = released_below_cost(office.workspace, serve, product=product.product)
     currencies = sorted({one.currency for one in found})
     totals = [
         (
@@ -86,8 +89,10 @@ def dry_run(
                     {"currency": currency, "old_minor": old, "new_minor": new, "difference_minor": new - old}
                     for old, new, currency in totals
                 ],
+                "below_cost": below,
             }
         )
+        _refuse(below)
         return
     rows = [
         (
@@ -108,6 +113,7 @@ def dry_run(
     )
     for old, new, currency in totals:
         typer.echo(f"Total: {Money(old, currency)} to {Money(new, currency)}, {Money(new - old, currency)}")
+    _refuse(below)
 
 
 @actions.command("codes")
@@ -138,6 +144,14 @@ def codes(
     for one in made:
         typer.echo(one.code)
     typer.echo("Keep them now: they are stored hashed and cannot be shown again.", err=True)
+
+
+def _refuse(below: list[str]) -> None:
+    """What was asked is printed all the same; the exit status says that no release would be made with these plans."""
+    for sentence in below:
+        typer.echo(sentence, err=True)
+    if below:
+        raise typer.Exit(1)
 
 
 def _last_month(now_ms: int) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from tradewind.artifacts import Workspace
 from tradewind.cli.session import HERE, FolderOption, JsonOption, emit
-from tradewind.engines.loading import load
+from tradewind.engines.loading import verify_release
 from tradewind.release.registry import Registry, promote
 
 
@@ -20,7 +20,7 @@ def command(
     """Make a release the live one."""
     workspace = Workspace.of(directory)
     registry = Registry.open(workspace)
-    load(registry.path(registry.find(name)))
+    verify_release(registry.path(registry.find(name)))
     version = promote(workspace, name)
     if as_json:
         emit({"live": version.version, "digest": version.digest, "folder": str(registry.path(version))})

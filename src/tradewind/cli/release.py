@@ -10,10 +10,14 @@ import numpy as np
 from tradewind import __version__
 from tradewind.artifacts import Artifact
 from tradewind.cli.evaluate import Evaluation, evaluate, refuse_failed_gates
+from tradewind.cli.evaluate_language import evaluate_language, read_tasks
 from tradewind.cli.figures import model_name
-from tradewind.cli.prepare import prepare
+from tradewind.cli.prepare import prepare, prepare_language
+from tradewind.cli.prices import refuse_below_cost
+from tradewind.cli.release_encoder import release_encoder
+from tradewind.cli.release_language import release_language
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
-from tradewind.cli.train import train
+from tradewind.cli.train import train, train_language
 from tradewind.data.dataset import Dataset
 from tradewind.engines.engine import Decision
 from tradewind.engines.loading import check_golden, load
@@ -34,13 +38,31 @@ _INT8_ROWS = 2000
 def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: JsonOption = False) -> None:
     """Make a signed bundle that predicts without PyTorch."""
     session = Session.open(directory, changes)
-    dataset = prepare(session)
-    run = train(session, dataset)
-    evaluation = evaluate(session, dataset, run)
-    refuse_failed_gates(session)
-    release(session, dataset, run, evaluation)
+    if session.product.task == "generation":
+        language_stages(session)
+        refuse_failed_gates(session)
+    else:
+        dataset = prepare(session)
+        run = train(session, dataset)
+        evaluation = evaluate(session, dataset, run)
+        refuse_failed_gates(session)
+        refuse_below_cost(evaluation.below_cost)
+        release(session, dataset, run, evaluation)
     if as_json:
         emit(session.outcome.to_json())
+
+
+def language_stages(session: Session) -> None:
+    """Everything from documents to a release, which a failed gate leaves out."""
+    read_tasks(session)
+    corpus = prepare_language(session)
+    run = train_language(session, corpus)
+    if run.summary["objective"] == "mlm":
+        release_encoder(session, corpus, run)
+        return
+    evaluation = evaluate_language(session, corpus, run)
+    if all(gate["passed"] for gate in session.outcome.gates):
+        release_language(session, corpus, run, evaluation)
 
 
 def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation) -> Artifact:

@@ -6,27 +6,34 @@ from rich.table import Table
 
 from tradewind.cli.evaluate import evaluate, refuse_failed_gates
 from tradewind.cli.prepare import prepare
-from tradewind.cli.release import release
+from tradewind.cli.prices import refuse_below_cost
+from tradewind.cli.release import language_stages, release
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
 from tradewind.cli.train import train
 
-_SHOWN = ("roc_auc", "pr_auc", "accuracy", "f1_macro", "recall", "log_loss", "ece", "rmse", "mae", "r2")
+_SHOWN = ("roc_auc", "pr_auc", "accuracy", "f1_macro", "recall", "log_loss", "ece", "rmse", "mae", "r2", "loss", "perplexity",
+          "bits_per_byte")  # fmt: skip
 
 
 def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: JsonOption = False) -> None:
     """All of these, as far as something changed."""
     session = Session.open(directory, changes)
-    dataset = prepare(session)
-    run = train(session, dataset)
-    evaluation = evaluate(session, dataset, run)
-    # A gate that says no stops the release, but what was measured is printed all the same.
-    passed = all(gate["passed"] for gate in session.outcome.gates)
-    if passed:
-        release(session, dataset, run, evaluation)
+    below_cost: list[str] = []
+    if session.product.task == "generation":
+        language_stages(session)
+    else:
+        dataset = prepare(session)
+        run = train(session, dataset)
+        evaluation = evaluate(session, dataset, run)
+        below_cost = evaluation.below_cost
+        # A gate that says no, or a plan below cost, stops the release, but what was measured is printed all the same.
+        if all(gate["passed"] for gate in session.outcome.gates) and not below_cost:
+            release(session, dataset, run, evaluation)
     if as_json:
         emit(session.outcome.to_json())
     _summary(session)
     refuse_failed_gates(session)
+    refuse_below_cost(below_cost)
 
 
 def _summary(session: Session) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tradewind.cli.prices import refuse_below_cost, released_below_cost
 from tradewind.cli.session import HERE, FolderOption, Session
 from tradewind.errors import ArtifactError, EnvironmentFailure, InputError
 from tradewind.release.registry import Registry
@@ -38,6 +39,10 @@ def command(
     sessions = [Session.open(folder) for folder in [directory, *(also or [])]]
     for session in sessions:
         _check_released(session)
+        if not open_to_all:
+            # The first product's plans are on sale, for each product that they do not leave out.
+            name, serve = session.product.product, sessions[0].product.serve
+            refuse_below_cost(released_below_cost(session.workspace, serve, product=name))
     _check_tls(certificate, private_key)
     # 2. The socket, before anything heavy: a port in use is told at once.
     listening = _listen(host, port)
@@ -45,9 +50,12 @@ def command(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name in _COMMON:
         _load(name)
-    _load("tradewind.business.database").Database.open(
+    database = _load("tradewind.business.database").Database.open(
         url := _database_url(sessions[0]), clock=sessions[0].workspace.clock
-    ).close()
+    )
+    # What is due goes also where the product file asks for nothing to be kept any more.
+    _load("tradewind.business.requests").sweep_all(database)
+    database.close()
     supervisor = _load("tradewind.server.supervisor")
     shown = listening.getsockname()
     address = f"{'https' if certificate else 'http'}://{host}:{shown[1]}"
@@ -56,9 +64,7 @@ def command(
         worker = _load("tradewind.server.worker")
         serving = _load("tradewind.server.serving")
         site = worker.Site(
-            places=tuple(
-                serving.Place(one.workspace, abstain_below=one.product.serve.abstain_below) for one in sessions
-            ),
+            places=tuple(_place(serving, one) for one in sessions),
             home=sessions[0].workspace.home,
             database=url,
             plans=sessions[0].product.serve.plans,
@@ -96,8 +102,22 @@ def _check_released(session: Session) -> None:
         )
 
 
+def _place(serving: Any, session: Session) -> Any:
+    serve = session.product.serve
+    marking = _load("tradewind.server.marks").Marking(
+        provider=serve.seller.name, producer=serve.seller.tax_id, explicit=serve.mark == "text", at=serve.mark_at,
+        language=session.product.language,
+    )  # fmt: skip
+    return serving.Place(
+        session.workspace, abstain_below=serve.abstain_below, precision=serve.precision, max_tokens=serve.max_tokens,
+        marking=marking,
+    )  # fmt: skip
+
+
 def _retention(session: Session) -> Any:
-    return _load("tradewind.privacy.retention").Retention.of(session.product.serve.store.model_dump())
+    store = session.product.serve.store
+    written = {"inputs": store.inputs, "outputs": store.outputs}
+    return _load("tradewind.privacy.retention").Retention.of(written, consent=store.consent)
 
 
 def _check_tls(certificate: Path | None, private_key: Path | None) -> None:

@@ -14,7 +14,7 @@ from tradewind.cli.office import database_exists
 from tradewind.cli.releases import release_folder
 from tradewind.cli.session import HERE, FolderOption, JsonOption
 from tradewind.cli.verify_books import differs, tell, verify_books
-from tradewind.engines.loading import load
+from tradewind.engines.loading import verify_release
 from tradewind.evaluate.recompute import recompute
 from tradewind.release.registry import Registry
 
@@ -58,8 +58,7 @@ def _only_books(directory: Path) -> bool:
 
 def _artifact(folder: Path, key: Path | None, checked: list[str]) -> list[str]:
     if (folder / "manifest.json").exists() or not (folder / RECORD).exists():
-        load(folder, public_key=key)
-        checked.append("digests, signature, fingerprint and golden examples of the release")
+        checked.append(verify_release(folder, public_key=key))
         report = folder.parent.parent / "reports" / _short(open_artifact(folder).parents.get("report", ""))
         return _report(report, checked) if report.is_dir() else []
     artifact = open_artifact(folder)

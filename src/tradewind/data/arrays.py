@@ -74,6 +74,11 @@ class Ragged:
     def lengths(self) -> NDArray[np.int64]:
         return np.diff(self.offsets)
 
+    def joined(self, other: Ragged) -> Ragged:
+        """The rows of both, these first."""
+        offsets = np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]])
+        return Ragged(np.concatenate([self.flat[: self.offsets[-1]], other.flat]), offsets)
+
     def pad(self, rows: NDArray[np.int64], *, multiple: int = 1) -> NDArray[Any]:
         """[B, T]: the rows, filled with 0 to the longest of them, at least 1, rounded up to `multiple`."""
         starts, lengths = self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows]

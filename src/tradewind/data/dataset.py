@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tradewind.artifacts import Artifact, Workspace, open_artifact
 from tradewind.data.arrays import Ragged, open_array, tensor_file
+from tradewind.data.pictures import digest_pictures
 from tradewind.data.rows import SPLITS
 from tradewind.data.steps import FORMAT, Progress, make, open_inputs
 from tradewind.errors import ArtifactError, DataError
@@ -46,11 +47,25 @@ class Split:
     ragged: Mapping[str, Ragged]
     target: NDArray[Any]
     weight: NDArray[np.float32] | None
-    raw_path: Path
+    raw_paths: tuple[Path, ...]
 
     def raw_column(self, column: str) -> Values:
         """The raw values [rows] of one column, as `Dataset.raw` gives them."""
-        return _values(pq.read_table(self.raw_path, columns=[column], memory_map=True).column(0))
+        parts = [pq.read_table(path, columns=[column], memory_map=True).column(0) for path in self.raw_paths]
+        return np.concatenate([_values(part) for part in parts])
+
+    def joined(self, other: Split) -> Split:
+        """The rows of both, these first. The encoded rows are held in memory."""
+        assert self.arrays.keys() == other.arrays.keys()
+        weight = None
+        if self.weight is not None and other.weight is not None:
+            weight = np.concatenate([self.weight, other.weight])
+        return Split(
+            f"{self.name} and {other.name}", self.rows + other.rows,
+            {name: np.concatenate([array, other.arrays[name]]) for name, array in self.arrays.items()},
+            {name: ragged.joined(other.ragged[name]) for name, ragged in self.ragged.items()},
+            np.concatenate([self.target, other.target]), weight, (*self.raw_paths, *other.raw_paths),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -87,7 +102,7 @@ class Dataset:
         target = open_array(place / "target.npy")
         weight = open_array(place / "weight.npy") if (place / "weight.npy").exists() else None
         raw_path = self.artifact.folder / "raw" / f"{name}.parquet"
-        return Split(name, len(target), arrays, ragged, target, weight, raw_path)
+        return Split(name, len(target), arrays, ragged, target, weight, (raw_path,))
 
     def raw(self, name: SplitName) -> dict[str, Values]:
         """Raw values by column (inputs, sensitive, weight, target), shape [rows] each: what a predictor is fed.
@@ -142,6 +157,9 @@ def prepare(product: Product, *, base: Path, workspace: Workspace, progress: Pro
         "data": product.data.model_dump(mode="json"),
         "sources": [item.source.fingerprint() for item in inputs],
     }
+    pictures = digest_pictures(product.data, inputs)
+    if pictures is not None:
+        made_of["pictures"] = pictures
     if product.model.pretrained is not None:
         made_of["tokeniser"] = _tokeniser_digest(Path(product.model.pretrained))
     found = workspace.find("dataset", digest_json(made_of))

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from tradewind.features.date import parse_date
-from tradewind.features.number import parse_number
+from tradewind.features.number import parse_number, unit_of
 from tradewind.product import ColumnKind, ColumnOptions
 
 # Words that mean "no value" in any column, compared in lower case; `None` and `无` may be an answer in a category.
@@ -183,6 +183,8 @@ def _as_number(facts: _Facts, units: bool) -> Inferred | None:
         good = sum(count for number, count in zip(numbers, tried["count"].to_list(), strict=True) if number == number)
         rest = int(hard["count"].sum()) - int(tried["count"].sum())
         read += good + round(rest * good / max(int(tried["count"].sum()), 1))
+        if len({unit for text in tried[facts.values.name] if (unit := unit_of(text)) is not None}) > 1:
+            return None  # 5 kg and 300 克 are not one scale
     share = read / facts.rows
     if share < _SHARE:
         return None

@@ -34,7 +34,7 @@ from tradewind.product import Product, Source
 
 Progress = Callable[[str, float], None]
 
-FORMAT = 1
+FORMAT = 2  # 2: numbers are read with a unit of measure behind them
 _READER_SHARE = 16  # of the memory goes to one chunk as it is read
 _HELD_SHARE = 4  # of the memory may hold typed chunks before they go to disk
 _FIT_AT_LEAST = 256  # rows, however large they are

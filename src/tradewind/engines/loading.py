@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from tradewind.engines.embeddings import EncoderEngine
 from tradewind.engines.engine import Decision
+from tradewind.engines.genai import GenaiEngine
 from tradewind.engines.onnx import OnnxPredictor
-from tradewind.errors import VerificationFailed
+from tradewind.errors import ArtifactError, VerificationFailed
 from tradewind.features.column import Values
 from tradewind.features.feature_set import FeatureSet
+from tradewind.features.language import LanguageTokenizer
 from tradewind.files import read_json
+from tradewind.release import encoder as encoders
 from tradewind.release.bundle import Bundle, open_bundle
 from tradewind.release.golden import Golden, read_golden
+from tradewind.release.language import (
+    ADAPTER,
+    GENAI,
+    GOLDEN,
+    HF,
+    check_base,
+    is_language_release,
+    open_language_bundle,
+    read_language_golden,
+    template_digest,
+)
 
 
 @dataclass(frozen=True)
@@ -77,3 +93,103 @@ def check_golden(predictor: OnnxPredictor, golden: Golden, *, where: str) -> flo
             hint="Train again, or report it with this processor's name.",
         )
     return difference
+
+
+def load_generator(
+    folder: Path,
+    *,
+    precision: str,
+    public_key: Path | None = None,
+    adapters: Mapping[str, Path] | None = None,
+    slots: int = 16,
+    context: int | None = None,
+    threads: int = 0,
+) -> GenaiEngine:
+    """Opens the release of a language model in one precision. `adapters` are releases of adapters alone, by name.
+
+    Raises ArtifactError when it is no such release or lacks the precision; VerificationFailed when a byte changed, another
+    key signed it, the template is another, an adapter belongs to other weights, or the graph does not give the golden logits.
+    """
+    manifest = open_language_bundle(folder, public_key=public_key).manifest
+    if precision not in manifest["precisions"]:
+        held = ", ".join(manifest["precisions"])
+        raise ArtifactError(
+            f"The release has no precision {precision}.",
+            code="precision_missing",
+            where=str(folder),
+            hint=f"It has {held}." if held else "It is an adapter alone: serve its base with it.",
+        )
+    tokenizer = LanguageTokenizer.open(folder / HF)
+    if template_digest(tokenizer.template) != manifest["template_sha256"]:
+        raise VerificationFailed(
+            "The chat template is not the one that was trained with.", code="template", where=str(folder)
+        )
+    parts = {}
+    for name, path in (adapters or {}).items():
+        check_base(open_language_bundle(path, public_key=public_key).manifest, folder / HF)
+        parts[name] = path / ADAPTER
+    engine = GenaiEngine(
+        folder / GENAI / precision, tokenizer, slots=slots, context=context, threads=threads, adapters=parts
+    )
+    try:
+        _check_language_golden(engine, folder, manifest["precisions"][precision]["golden_difference"])
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
+
+def _check_language_golden(engine: GenaiEngine, folder: Path, measured: float) -> None:
+    """fp32 gives the trainer's logits; a smaller precision is no further from them than when it was measured, twice over:
+    other processors round 8-bit products differently."""
+    golden = read_language_golden(folder / GOLDEN)
+    found = engine.last_logits(golden.prompts)
+    difference = float(np.abs(found - golden.logits).max()) if found.shape == golden.logits.shape else float("inf")
+    allowed = max(golden.tolerance, 2 * measured)
+    if not difference <= allowed:
+        raise VerificationFailed(
+            f"The graph is {difference:.2g} away from the trainer's logits; at most {allowed:.2g} is allowed.",
+            code="golden",
+            where=str(folder),
+            hint="Make the release again, or report it with this processor's name.",
+        )
+
+
+def load_embedder(folder: Path, *, public_key: Path | None = None, threads: int = 1) -> EncoderEngine:
+    """Opens the release of a text encoder. Raises ArtifactError when it is none, VerificationFailed when a byte changed,
+    another key signed it, or the graph does not give the golden vectors on this machine."""
+    manifest = encoders.open_encoder_bundle(folder, public_key=public_key).manifest
+    engine = EncoderEngine(
+        folder / encoders.GRAPH,
+        folder / encoders.HF / "tokenizer.json",
+        context=manifest["context"],
+        vocabulary=manifest["vocabulary"],
+        width=manifest["width"],
+        pad=manifest["pad"],
+        threads=threads,
+    )
+    golden = encoders.read_encoder_golden(folder / encoders.GOLDEN)
+    difference = float(np.abs(engine.embed(golden.texts) - golden.vectors).max())
+    if not difference <= golden.tolerance:
+        raise VerificationFailed(
+            f"The graph is {difference:.2g} away from the trainer's vectors; at most {golden.tolerance:.2g} is allowed.",
+            code="golden",
+            where=str(folder),
+            hint="Make the release again, or report it with this processor's name.",
+        )
+    return engine
+
+
+def verify_release(folder: Path, *, public_key: Path | None = None) -> str:
+    """Opens a release of any kind as it would be served, every precision of it; says what was checked."""
+    if encoders.is_encoder_release(folder):
+        load_embedder(folder, public_key=public_key)
+        return "digests, signature and golden texts of the release"
+    if not is_language_release(folder):
+        load(folder, public_key=public_key)
+        return "digests, signature, fingerprint and golden examples of the release"
+    bundle = open_language_bundle(folder, public_key=public_key)
+    for precision in bundle.manifest["precisions"]:
+        load_generator(folder, precision=precision, public_key=public_key, slots=2).close()
+    held = ", ".join(bundle.manifest["precisions"]) or "the adapter"
+    return f"digests, signature, template and golden prompts of the release ({held})"

@@ -54,29 +54,40 @@ class Baseline:
 Predict: TypeAlias = Callable[[EvaluationSplit], Floats]
 
 
+@dataclass(frozen=True)
+class _Fit:
+    """What a maker gives: how to predict, in words how it was fitted, and the rounds that validation chose, if any."""
+
+    predict: Predict
+    how: str
+    rounds: int | None = None
+
+
 class Skipped(Exception):
     """This baseline does not suit the product; the message says why."""
 
 
 def fit_baselines(
     task: Task, classes: tuple[str, ...], *, train: EvaluationSplit, validation: EvaluationSplit, test: EvaluationSplit,
-    seed: int,
+    seed: int, refit: bool = False,
 ) -> tuple[Baseline, ...]:  # fmt: skip
     """Fits the three on `train` and lets them predict validation and test. Rows of unknown target are not given.
+
+    With `refit` those that predict the test split have learnt from validation as well, as the product then has.
 
     Deterministic for a seed. Prints and warns nothing: a linear model that stopped early is still a fair baseline.
     """
     first = "majority" if task == "classification" else "mean"
     makers = ((first, _fit_constant), ("linear", _fit_linear), ("lightgbm", _fit_trees))
     return tuple(
-        _one(name, make, task, len(classes), train=train, validation=validation, test=test, seed=seed)
+        _one(name, make, task, len(classes), train=train, validation=validation, test=test, seed=seed, refit=refit)
         for name, make in makers
     )
 
 
 def _one(
-    name: str, make: Callable[..., tuple[Predict, str]], task: Task, kinds: int, *, train: EvaluationSplit,
-    validation: EvaluationSplit, test: EvaluationSplit, seed: int,
+    name: str, make: Callable[..., _Fit], task: Task, kinds: int, *, train: EvaluationSplit,
+    validation: EvaluationSplit, test: EvaluationSplit, seed: int, refit: bool,
 ) -> Baseline:  # fmt: skip
     start = time.perf_counter()
     try:
@@ -84,36 +95,40 @@ def _one(
             raise Skipped("the training split has no rows")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            predict, how = make(task, kinds, train, validation, seed)
+            fit = make(task, kinds, train, validation, seed)
+            on_validation = fit.predict(validation) if validation.rows else None
+            if refit and validation.rows:
+                nothing = take(validation, np.zeros(0, dtype=np.int64))
+                fit = make(task, kinds, joined(train, validation), nothing, seed, rounds=fit.rounds)
             fitted = time.perf_counter()
-            on_test = predict(test)
+            on_test = fit.predict(test)
             predicted = time.perf_counter()
-            on_validation = predict(validation) if validation.rows else on_test[:0]
     except Skipped as skipped:
         return Baseline(name, "", None, reason=str(skipped))
-    return Baseline(name, how, {"validation": on_validation, "test": on_test}, fitted - start, predicted - fitted)
+    on_validation = on_test[:0] if on_validation is None else on_validation
+    return Baseline(name, fit.how, {"validation": on_validation, "test": on_test}, fitted - start, predicted - fitted)
 
 
 # ---------------------------------------------------------------- majority, mean
 
 
 def _fit_constant(
-    task: Task, kinds: int, train: EvaluationSplit, validation: EvaluationSplit, seed: int
-) -> tuple[Predict, str]:
+    task: Task, kinds: int, train: EvaluationSplit, validation: EvaluationSplit, seed: int, *, rounds: int | None = None
+) -> _Fit:
     if task == "regression":
         mean = float(np.average(train.target, weights=train.weight))
-        return lambda split: np.full(split.rows, mean), "the mean of the training target"
+        return _Fit(lambda split: np.full(split.rows, mean), "the mean of the training target")
     shares = np.bincount(train.target, train.weight, minlength=kinds)
     shares = shares / shares.sum()
-    return lambda split: np.tile(shares, (split.rows, 1)), "the class shares of the training split"
+    return _Fit(lambda split: np.tile(shares, (split.rows, 1)), "the class shares of the training split")
 
 
 # ---------------------------------------------------------------- linear
 
 
 def _fit_linear(
-    task: Task, kinds: int, train: EvaluationSplit, validation: EvaluationSplit, seed: int
-) -> tuple[Predict, str]:
+    task: Task, kinds: int, train: EvaluationSplit, validation: EvaluationSplit, seed: int, *, rounds: int | None = None
+) -> _Fit:
     chosen, sampled = _sample(train, _LINEAR_ROWS_PIXELS if train.images else _LINEAR_ROWS, seed)
     encoder = LinearEncoder(chosen, words=max(_FEWEST_WORDS, _LINEAR_WEIGHTS // max(kinds, 1)))
     features = encoder(chosen)
@@ -123,7 +138,7 @@ def _fit_linear(
         scale = float(np.std(chosen.target)) or 1.0
         ridge = Ridge(alpha=1.0, solver="lsqr" if sparse.issparse(features) else "auto")
         ridge.fit(features, (chosen.target - mean) / scale, sample_weight=chosen.weight)
-        return (lambda split: np.asarray(ridge.predict(encoder(split))) * scale + mean), f"ridge on {what}{sampled}"
+        return _Fit(lambda split: np.asarray(ridge.predict(encoder(split))) * scale + mean, f"ridge on {what}{sampled}")
     seen = np.unique(chosen.target)
     if len(seen) < 2:
         raise Skipped("the training split holds only one class")
@@ -132,7 +147,7 @@ def _fit_linear(
     wide = bool(train.images) or kinds > _TEXT_ONLY_CLASSES
     model = LogisticRegression(C=strength, max_iter=60 if wide else 300, tol=1e-3 if wide else 1e-4)
     model.fit(features, chosen.target, sample_weight=chosen.weight)
-    return (
+    return _Fit(
         lambda split: _spread(model.predict_proba(encoder(split)), seen, split.rows, kinds),
         f"logistic regression on {what}{sampled}",
     )
@@ -201,8 +216,8 @@ def _small(images_nCHW: NDArray[np.uint8]) -> Floats:
 
 
 def _fit_trees(
-    task: Task, kinds: int, train: EvaluationSplit, validation: EvaluationSplit, seed: int
-) -> tuple[Predict, str]:
+    task: Task, kinds: int, train: EvaluationSplit, validation: EvaluationSplit, seed: int, *, rounds: int | None = None
+) -> _Fit:
     table = bool(
         (train.numbers is not None and train.numbers.shape[1])
         or (train.categories is not None and train.categories.shape[1])
@@ -216,7 +231,7 @@ def _fit_trees(
     chosen, sampled = _sample(train, _TREE_ROWS, seed)
     encoder = _TreeEncoder(chosen)
     trees_each = kinds if task == "classification" and kinds > 2 else 1
-    rounds = max(20, min(_TREES, _TREE_BUDGET // trees_each))
+    rounds = rounds or max(20, min(_TREES, _TREE_BUDGET // trees_each))
     settings = {
         "objective": _objective(task, kinds), "num_class": kinds if trees_each > 1 else 1, "learning_rate": 0.1,
         "num_leaves": _LEAVES, "min_data_in_leaf": max(1, min(20, chosen.rows // 20)), "verbosity": -1, "seed": seed,
@@ -238,7 +253,8 @@ def _fit_trees(
         found = np.asarray(booster.predict(encoder(split), num_iteration=best), dtype=np.float64)
         return np.stack([1 - found, found], axis=1) if task == "classification" and kinds == 2 else found
 
-    return predict, f"{best} rounds of boosted trees on {' + '.join(encoder.parts)}{sampled}"
+    how = f"{best} rounds of boosted trees on {' + '.join(encoder.parts)}{sampled}"
+    return _Fit(predict, how, rounds=best)
 
 
 def _objective(task: Task, kinds: int) -> str:
@@ -308,6 +324,26 @@ def take(split: EvaluationSplit, rows: NDArray[np.int64]) -> EvaluationSplit:
         bags={name: bag[rows] for name, bag in split.bags.items()},
         images={name: pixels[rows] for name, pixels in split.images.items()},
         weight=None if split.weight is None else split.weight[rows],
+    )
+
+
+def joined(first: EvaluationSplit, second: EvaluationSplit) -> EvaluationSplit:
+    """The encoded rows of both, these first; raw values are left out."""
+
+    def both(a: NDArray[Any] | None, b: NDArray[Any] | None) -> NDArray[Any] | None:
+        return None if a is None or b is None else np.concatenate([a, b])
+
+    return EvaluationSplit(
+        name=f"{first.name} and {second.name}",
+        rows=first.rows + second.rows,
+        target=np.concatenate([first.target, second.target]),
+        numbers=both(first.numbers, second.numbers),
+        categories=both(first.categories, second.categories),
+        cardinalities=first.cardinalities,
+        flags=first.flags,
+        bags={name: sparse.vstack([bag, second.bags[name]], format="csr") for name, bag in first.bags.items()},
+        images={name: np.concatenate([pixels, second.images[name]]) for name, pixels in first.images.items()},
+        weight=both(first.weight, second.weight),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tradewind.evaluate.cost import RequestCost
 from tradewind.product import Evaluate
 
 Task = Literal["classification", "regression"]
@@ -105,6 +106,7 @@ class ModelFacts:
     seconds: float | None = None
     epochs: float | None = None
     best_epoch: float | None = None
+    refitted: bool = False  # trained again on validation rows too; the scores of validation are from before that
     curve: Sequence[TrainingPoint] = ()
     curve_figure: str = "log_loss"  # what the curve's validation values are
 
@@ -132,3 +134,4 @@ class EvaluationInputs:
     model: ModelFacts = field(default_factory=ModelFacts)
     parents: Mapping[str, str] = field(default_factory=dict)  # digests of dataset and run
     further: Mapping[str, Any] = field(default_factory=dict)  # name → figures.Figure
+    cost: RequestCost | None = None  # what one request costs, where it was measured

@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from tradewind.evaluate import pictures
+from tradewind.evaluate.cleaning_words import reason_words, repair_words
 from tradewind.evaluate.metrics import BINARY, REGRESSION
 from tradewind.evaluate.slices import MISSING, OTHERS
 from tradewind.evaluate.strings import Strings
@@ -49,8 +51,11 @@ def language_of(html: str) -> Literal["en", "zh"]:
 
 @cache
 def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string((Path(__file__).with_name("page.html")).read_text(encoding="utf-8"))
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("page.html")
 
 
 def _no_picture(chart: Any, *, label: str, name: str) -> str:
@@ -101,6 +106,25 @@ class _Page:
         if value < 0.1:
             return "< 0.1 µs"
         return f"{value / 1000:.1f} ms" if value >= 1000 else f"{value:.1f} µs"
+
+    def money(self, price: str) -> str:
+        """A price with at least two digits after the point and at most four that count: 0.0000005 CNY."""
+        amount, _, currency = price.partition(" ")
+        value = Decimal(amount)
+        places = min(max(2, 3 - value.adjusted()), 12) if value else 2
+        text = f"{value:,.{places}f}"
+        while text.endswith("0") and len(text.partition(".")[2]) > 2:
+            text = text[:-1]
+        return f"{text} {currency}"
+
+    def percent(self, share: float | None) -> str:
+        return _DASH if share is None else f"{100 * share:.1f} %".replace("-", "−")
+
+    @property
+    def cost(self) -> Json | None:
+        """What one request costs; None in a report that did not measure it."""
+        found: Json | None = self.report.get("cost")
+        return found
 
     def rule(self, gate: Json) -> str:
         """A gate's rule to read: `true` is a lead above 0."""
@@ -269,7 +293,11 @@ class _Page:
         ]
         best = self.report["model"]["best_epoch"]
         chart = pictures.curves([line for line in lines if line["x"]], x=w("epoch"), y=w("loss"), unit=False)
-        return self._chart("training_curve", chart, "" if best is None else w("best_epoch", n=f"{best:g}"))
+        notes = [] if best is None else [w("best_epoch", n=f"{best:g}")]
+        notes += [w("refitted")] if self.report["model"]["refitted"] else []
+        return self._chart(
+            "training_curve", chart, "" if not notes else (" " if w.language == "en" else "").join(notes)
+        )
 
     @property
     def comparison(self) -> str:
@@ -284,6 +312,13 @@ class _Page:
             return ""
         label = self.words.figure(self.primary)
         return self._draw(pictures.whiskers(rows, x=label), label=f"{self.words('worth')} {label}", name="whiskers")
+
+    def repair(self, rule: str) -> str:
+        """What a cleaning rule, or the code of a rejection, says to a reader."""
+        return repair_words(rule, chinese=self.words.language == "zh")
+
+    def rejection(self, reason: str) -> str:
+        return reason_words(reason, chinese=self.words.language == "zh")
 
     def histogram(self, column: Json, at: int) -> str:
         label = f"{column['name']}: {self.words(column['kind'])}"

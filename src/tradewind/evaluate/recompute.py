@@ -5,14 +5,16 @@ Not here: digests and signatures of files (`artifacts.py`, `release/`), or faili
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import TemplateError
 
-from tradewind.errors import ArtifactError
+from tradewind.errors import ArtifactError, InputError
+from tradewind.evaluate import cost, generation, generation_page
 from tradewind.evaluate.analysis import Basis, analyse
 from tradewind.evaluate.figures import DIGITS, Figure
 from tradewind.evaluate.page import language_of, render, without_pictures
@@ -25,7 +27,7 @@ from tradewind.evaluate.report import (
     digest_predictions,
     plain,
 )
-from tradewind.files import read_json
+from tradewind.files import canonical_json, read_json
 from tradewind.product import Evaluate
 
 # What preparation, training, other rooms and the clock said: shown in the report, witnessed by their own artifacts.
@@ -62,6 +64,8 @@ def recompute(folder: Path) -> Recomputed:
     Raises ArtifactError when report.json or the predictions are missing or cannot be read as such.
     """
     stored = _read(folder / JSON_FILE)
+    if stored.get("task") == "generation":
+        return _generation(stored, folder)
     predictions = read_predictions(folder / FILE)
     try:
         basis = _basis(stored)
@@ -69,7 +73,9 @@ def recompute(folder: Path) -> Recomputed:
             **plain(analyse(predictions, basis)),
             "predictions": {"file": FILE, "digest": digest_predictions(predictions)},
         }
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        if stored.get("cost") is not None:  # all of it but the seconds, which only a clock can say
+            computed["cost"] = cost.again(stored["cost"])
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, InputError) as error:
         raise _broken(folder / JSON_FILE, error) from error
     compared = {key: value for key, value in stored.items() if key in computed}
     differences = list(_compare("", compared, computed))
@@ -81,6 +87,20 @@ def recompute(folder: Path) -> Recomputed:
     except (KeyError, TypeError, ValueError, AttributeError, TemplateError) as error:
         raise _broken(folder / JSON_FILE, error) from error
     return Recomputed(_leaves(compared) + _leaves(calibration) + 1, tuple(differences))
+
+
+def _generation(stored: Mapping[str, Any], folder: Path) -> Recomputed:
+    """The report of a language model, whose witness is the losses of its tokens."""
+    try:
+        computed = json.loads(canonical_json(generation.again(stored, folder)))
+        compared = {key: value for key, value in stored.items() if key in computed}
+        differences = list(_compare("", compared, computed))
+        differences += _page(folder / PAGE_FILE, {**stored, **computed}, generation_page.render)
+    except ArtifactError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, InputError, TemplateError) as error:
+        raise _broken(folder / JSON_FILE, error) from error
+    return Recomputed(_leaves(compared) + 1, tuple(differences))
 
 
 def _read(path: Path) -> Any:
@@ -141,13 +161,13 @@ def _leaves(value: Any) -> int:
     return sum(_leaves(one) for one in value) if isinstance(value, list) else 1
 
 
-def _page(path: Path, report: Mapping[str, Any]) -> Iterator[Difference]:
+def _page(path: Path, report: Mapping[str, Any], draw: Callable[..., str] = render) -> Iterator[Difference]:
     """The page's words and numbers must be those of the report; its pictures are left out."""
     if not path.is_file():
         yield Difference(PAGE_FILE, "nothing", "a page")
         return
     html = path.read_text(encoding="utf-8")
-    wanted = render(report, language=language_of(html), with_pictures=False).splitlines()
+    wanted = draw(report, language=language_of(html), with_pictures=False).splitlines()
     found = without_pictures(html).splitlines()
     for at, (one, other) in enumerate(zip(found, wanted, strict=False), start=1):
         if one != other:

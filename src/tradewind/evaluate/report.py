@@ -50,7 +50,8 @@ class BaselineCost:
 
 @dataclass(frozen=True)
 class Timings:
-    """Everything that a clock said. Nothing else in a report changes from one run to the next."""
+    """Everything that a clock said of predictors and analysis. Nothing else changes from one run to the next, but for
+    what a request costs, which a clock said too (`cost.py`)."""
 
     predictors: Mapping[str, BaselineCost]
     baselines_seconds: float
@@ -122,6 +123,7 @@ class Report:
             **plain(self.analysis),
             "data": plain(inputs.data),
             "model": model,
+            "cost": None if inputs.cost is None else inputs.cost.to_json(),
             "timings": plain(self.timings),
         }
 
@@ -181,7 +183,7 @@ def evaluate(inputs: EvaluationInputs) -> Report:
     if inputs.settings.baselines:
         fitted = fit_baselines(
             inputs.task, inputs.classes, train=splits["train"], validation=splits["validation"], test=splits["test"],
-            seed=inputs.settings.seed,
+            seed=inputs.settings.seed, refit=inputs.model.refitted,
         )  # fmt: skip
     after_baselines = time.perf_counter()
     labels, left_out = _labels(inputs, known["test"])

@@ -89,6 +89,11 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "train_line": ("training", "训练集"),
     "validation_line": ("validation", "验证集"),
     "best_epoch": ("Best weights after epoch {n}.", "最佳权重出现在第 {n} 轮之后。"),
+    "refitted": (
+        "Then trained again from the start for as many epochs, on training and validation rows together. Temperature, "
+        "threshold and validation figures are those of the model before, which had not seen these rows.",
+        "之后用训练集与验证集合在一起从头再训练同样的轮数。温度、阈值和验证集指标取自此前未见过验证集的模型。",
+    ),
     "scatter": ("Predicted and true", "预测值与真实值"),
     "true_value": ("true value", "真实值"),
     "predicted_value": ("predicted value", "预测值"),
@@ -150,6 +155,32 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "date": ("date", "日期"),
     "text": ("text", "文本"),
     "image": ("image", "图像"),
+    "request_cost": ("What one request costs", "一次请求的成本"),
+    "request_takes": (
+        "One request of one row takes {alone} of one processor; in bulk a row takes {bulk}. Measured on {processor}.",
+        "单行请求占用一个处理器核心 {alone}；批量时每行 {bulk}。测量环境：{processor}。",
+    ),
+    "request_money": (
+        "That is {alone} alone and {bulk} in bulk, at {hour} for an hour of the machine and full use of its processors ({n}).",
+        "折合成本：单独请求 {alone}，批量每行 {bulk}（机器每小时 {hour}，{n} 个处理器核心满载）。",
+    ),
+    "no_machine_hour": (
+        "In money: give serve.machine_hour, the price of an hour of the machine.",
+        "如需金额：请设置 serve.machine_hour（机器每小时价格）。",
+    ),
+    "request_how": (
+        "The median of {calls} calls of one row each, and {rows} rows in bulk, in processor seconds of one thread. HTTP, keys "
+        "and metering come on top.",
+        "取 {calls} 次单行调用的中位数，以及批量 {rows} 行的平均值，均为单线程处理器时间。HTTP、密钥与计量的开销另计。",
+    ),
+    "plan": ("Plan", "套餐"),
+    "units_included": ("included unit, all of them used", "套餐内单位（全部用完时）"),
+    "units_further": ("further unit", "超出单位"),
+    "price_per_unit": ("Price of a unit", "单位售价"),
+    "cost_per_unit": ("Cost of a unit", "单位成本"),
+    "margin": ("Margin", "毛利率"),
+    "below_cost": ("below cost", "低于成本"),
+    "below_cost_allowed": ("below cost, as the plan says", "低于成本（套餐已允许）"),
     "half": ("half", "一半"),
     "fixed": ("fixed", "固定"),
 }  # fmt: skip

@@ -299,6 +299,14 @@ _GROUPED = re.compile(
     r"|(?P<dot>\d{1,3}(?:\.\d{3})+)(?P<decimal>,\d+)|(?P<dots>\d{1,3}(?:\.\d{3}){2,})"
     r"|(?P<space>\d{1,3}(?:(?P<gap>[ '])\d{3})(?:(?P=gap)\d{3})*)(?P<rest>[.,]\d+)?"
 )
+# Units of measure, which say nothing where a column has one of them; no single letters, for 5m may be five million.
+_UNIT = re.compile(
+    r"(?<=[\d.万千]) ?(平方米|平米|平|㎡|m²|m2|sqm|公顷|亩|公里|千米|厘米|毫米|米|km|cm|mm|公斤|千克|市斤|斤|毫克|克|吨|kg|mg"
+    r"|毫升|升|ml|kwh|kw|mw|℃|°c|°f|摄氏度|度|周岁|岁|年|个月|天|小时|分钟|秒|years?|yrs?|months?|days?|hours?|hrs?|minutes?|mins?|secs?"
+    r"|人|户|次|个|件|台|套|间|层|只|张|本|条|款|种|位|名|分)$",
+    re.IGNORECASE,
+)
+_FIRST_YEAR = 1000  # 2026年 is a date, 12年 a length of time
 # Full-width forms, other minus signs and spaces, one character for one. Not NFKC, which reads 5² as 52.
 _PLAIN = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _PLAIN |= {ord("￥"): ord("¥"), ord("￡"): ord("£"), ord("￠"): ord("¢"), ord("￦"): ord("₩"), ord("’"): ord("'")}
@@ -309,7 +317,7 @@ def parse_number(text: str) -> float:
     """The number that `text` writes, NaN if it writes none.
 
     Reads 1,200 and 1 200 and 1'200, ¥12.5 and 12.5元, 40% (0.4), 3.5万 and 1亿2000万, full-width digits, (1,200) as
-    -1200. A comma is a decimal sign only where it cannot part thousands: 12,5 and 0,125 and 1.234,56, but 1,234 is 1234.
+    -1200, 85.3平米 and 12 kg (the unit is left out: `unit_of` tells it). A comma is a decimal sign only where it cannot part thousands: 12,5 and 0,125 and 1.234,56, but 1,234 is 1234.
     """
     try:
         number = float(text)
@@ -318,13 +326,24 @@ def parse_number(text: str) -> float:
     return number if isfinite(number) and "_" not in text else nan
 
 
+def unit_of(text: str) -> str | None:
+    """The unit of measure that follows a number, in lower case: 平米 of 85.3平米; None where there is none."""
+    plain = text.translate(_PLAIN).strip()
+    found = _UNIT.search(plain)
+    return found[1].lower() if found is not None and _WRITTEN.fullmatch(plain) is None else None
+
+
 def _parse_written(text: str) -> float:
     text = text.translate(_PLAIN).strip()
     if not 0 < len(text) <= 64:
         return nan
     match = _WRITTEN.fullmatch(text)
     if match is None:
-        return _parse_compound(text)
+        unit = _UNIT.search(text)
+        if unit is None:
+            return _parse_compound(text)
+        number = parse_number(text[: unit.start()])
+        return nan if unit[1] == "年" and number >= _FIRST_YEAR else number
     digits = _ungroup(match["digits"].strip())
     exponent = _EXPONENTS.get((match["times"] or "").lower())
     signs = [part for part in (match["open"], match["sign"], match["inner"]) if part]

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tradewind.errors import InputError
 
 NEVER = "never"
+ConsentRule = Literal["not_needed", "unless_withdrawn", "required"]
 _DURATION = re.compile(r"^\s*([1-9]\d{0,5})\s*(min|h|d|w|y)\s*$")
 _UNIT_MS = {"min": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000, "y": 365 * 86_400_000}
 _LONGEST_MS = 100 * _UNIT_MS["y"]
@@ -33,15 +35,25 @@ def parse_duration(text: str) -> int | None:
 
 @dataclass(frozen=True)
 class Retention:
-    """How long each field is kept, in milliseconds. A field that is not named here is not stored."""
+    """How long each field is kept, in milliseconds. A field that is not named here is not stored.
+
+    `consent` is whether whom it is about must have agreed: to nothing, not have withdrawn, or have said yes.
+    """
 
     keep_ms: Mapping[str, int] = field(default_factory=dict)
+    consent: ConsentRule = "not_needed"
 
     @classmethod
-    def of(cls, written: Mapping[str, str]) -> Retention:
+    def of(cls, written: Mapping[str, str], *, consent: ConsentRule = "not_needed") -> Retention:
         """From the words of the product file: {inputs: 30d, outputs: never}. Raises InputError."""
         parsed = {name: parse_duration(text) for name, text in written.items()}
-        return cls({name: keep for name, keep in parsed.items() if keep is not None})
+        return cls({name: keep for name, keep in parsed.items() if keep is not None}, consent)
+
+    def allowed(self, answer: bool | None) -> bool:
+        """Whether something may be kept of one who agreed (True), withdrew (False) or never said (None)."""
+        if self.consent == "not_needed":
+            return True
+        return answer is True if self.consent == "required" else answer is not False
 
     def __bool__(self) -> bool:
         return bool(self.keep_ms)

@@ -12,7 +12,7 @@ model.sig       signature over all of these
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,18 +66,20 @@ def build(workspace: Workspace, content: Content, pair: KeyPair, *, parents: Map
         (folder / "report" / "card.md").write_text(content.card, encoding="utf-8")
         manifest = {
             **content.manifest,
-            "format": FORMAT,
             "graph": "model.onnx",
             "graph_int8": "model.int8.onnx" if content.graph_int8 is not None else None,
-            "files": {
-                path.relative_to(folder).as_posix(): digest_file(path)
-                for path in sorted(folder.rglob("*"))
-                if path.is_file()
-            },
         }
-        write_json(folder / "manifest.json", manifest)
-        sign(folder, pair)
+        seal(folder, manifest, pair)
     return open_artifact(workspace.folder("release", digest), kind="release")
+
+
+def seal(folder: Path, manifest: Mapping[str, Any], pair: KeyPair) -> None:
+    """Writes manifest.json with the digest of every file in `folder`, and signs them all. Of every kind of release."""
+    files = {
+        path.relative_to(folder).as_posix(): digest_file(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+    write_json(folder / "manifest.json", {**manifest, "format": FORMAT, "files": files})
+    sign(folder, pair)
 
 
 def open_bundle(folder: Path, *, public_key: Path | None = None) -> Bundle:
@@ -85,9 +87,14 @@ def open_bundle(folder: Path, *, public_key: Path | None = None) -> Bundle:
 
     Raises ArtifactError when a part is missing or of another format, VerificationFailed when bytes or signer differ.
     """
+    return open_signed(folder, required=_REQUIRED, public_key=public_key)
+
+
+def open_signed(folder: Path, *, required: Sequence[str], public_key: Path | None) -> Bundle:
+    """`open_bundle` for a release that holds the files `required`."""
     if not folder.is_dir():
         raise ArtifactError("There is no such release.", code="missing", where=str(folder))
-    missing = [name for name in _REQUIRED if not (folder / name).is_file()]
+    missing = [name for name in required if not (folder / name).is_file()]
     if missing:
         raise ArtifactError(
             f"It is no release: {', '.join(missing)} is missing.",
@@ -103,8 +110,11 @@ def open_bundle(folder: Path, *, public_key: Path | None = None) -> Bundle:
             where=str(key),
             hint="Give the signer's key with --key FILE.",
         )
-    check_digests(folder)
-    check(folder, key)
+    try:
+        check(folder, key)  # over every byte: reading them all once is enough, and a large release has many
+    except VerificationFailed:
+        check_digests(folder)  # names the file
+        raise
     manifest = read_json(folder / "manifest.json")
     if manifest.get("format") != FORMAT:
         raise ArtifactError(

@@ -73,7 +73,8 @@ def render(facts: Facts) -> str:
         "## Training",
         "",
         f"{training['model']}, {training['parameters']['total']:,} parameters, {training['seconds']:.0f} s of training, "
-        f"best epoch {training['best_epoch']:g}.",
+        f"best epoch {training['best_epoch']:g}"
+        + (", then trained again with the validation rows." if training.get("refit") else "."),
         "",
         "## Figures on the test split",
         "",

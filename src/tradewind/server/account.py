@@ -1,5 +1,5 @@
-"""What a customer sees and does with his own key: usage, keys, invoices, credit. Not here: the operator's side
-(`admin.py`), predictions (`predict.py`).
+"""What a customer sees and does with his own key: usage, keys, invoices, credit. Not here: members and consent
+(`people.py`), the operator's side (`admin.py`), predictions (`predict.py`).
 
 The account comes from the key alone, never from the path or the body: another account's id is as unknown as one that never
 was. Routes are plain functions: their database work runs in the thread pool.
@@ -7,34 +7,39 @@ was. Routes are plain functions: their database work runs in the thread pool.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
-from tradewind.business import accounts, credit, fleet, invoices, keys, meters, plans, views
+from tradewind.business import accounts, credit, fleet, invoices, keys, meters, plans, receivables, views
 from tradewind.business.documents import Form, document
 from tradewind.business.invoices import Invoice
 from tradewind.business.keys import Key
+from tradewind.business.roles import rank, require_over
 from tradewind.business.subscription import Subscription
 from tradewind.business.views import View
 from tradewind.errors import InputError
 from tradewind.privacy.retention import parse_duration
-from tradewind.server.callers import NAME, AnyCustomer, Body, Customer, House, Id, Line, TheHouse, needs
+from tradewind.server import people
+from tradewind.server.callers import NAME, AnyCustomer, Body, Customer, House, Id, Line, MayKeys, TheHouse, needs
 
 router = APIRouter(prefix="/v1", tags=["account"])
+router.routes.extend(people.router.routes)
 
 MayUsage = Annotated[Customer, Depends(needs("usage"))]
-MayKeys = Annotated[Customer, Depends(needs("keys"))]
 MayInvoices = Annotated[Customer, Depends(needs("invoices"))]
 
 
 class NewKey(Body):
-    """`scopes` are at most those of the key that asks, and all of them by default."""
+    """`scopes` are at most those of the key that asks, and all of them by default. A member's key makes keys of that member,
+    or of the one that is named where the role allows it."""
 
     name: Line = Field("default", max_length=200)
     scopes: list[str] | None = Field(None, max_length=10)
     expires: str | None = Field(None, max_length=20, description="How long it lives: 90d, 12h")
+    member: Line | None = Field(None, max_length=64, description="The member whose it is, by id")
 
 
 class Rotation(Body):
@@ -54,6 +59,7 @@ def read_account(caller: AnyCustomer, house: TheHouse) -> View:
     subscribed = _current(house, caller)
     currency = subscribed.terms.currency if subscribed is not None else None
     return views.account(account) | {
+        "caller": {"member": caller.access.member_id, "role": caller.role, "scopes": sorted(caller.access.scopes)},
         "subscription": views.subscription(subscribed),
         "period": views.period(subscribed.period(house.now_ms) if subscribed is not None else None),
         "credit": views.money(credit.balance(house.database, account.id, currency)) if currency is not None else None,
@@ -105,9 +111,10 @@ def read_records(
 # ---------------------------------------------------------------- keys
 
 
-@router.get("/keys", summary="Your keys, without their secrets")
+@router.get("/keys", summary="Your keys, without their secrets; those of others where your role allows it")
 def read_keys(caller: MayKeys, house: TheHouse) -> View:
-    found = keys.keys_of(house.database, caller.account_id)
+    every, mine = rank(caller.role) > 0, caller.access.member_id
+    found = [one for one in keys.keys_of(house.database, caller.account_id) if every or one.member_id == mine]
     return {"keys": [views.key(one, now_ms=house.now_ms) for one in found]}
 
 
@@ -121,6 +128,10 @@ def add_key(body: NewKey, caller: MayKeys, house: TheHouse) -> View:
             code="scope_missing",
             where="scopes",
         )
+    member_id = caller.access.member_id
+    if body.member is not None and body.member != member_id:
+        require_over(caller.role, people.member_of(house, caller, body.member).role)
+        member_id = body.member
     # A key that ends makes none that outlives it.
     ends = [end for end in (house.lives_until_ms(body.expires), caller.access.expires_ms) if end is not None]
     issued = keys.issue(
@@ -129,6 +140,7 @@ def add_key(body: NewKey, caller: MayKeys, house: TheHouse) -> View:
         name=body.name,
         scopes=wanted,
         expires_ms=min(ends, default=None),
+        member_id=member_id,
         actor=caller.actor,
     )
     return {"key": issued.secret} | views.key(issued.key, now_ms=house.now_ms)
@@ -139,6 +151,8 @@ def rotate_key(body: Rotation, key_id: Id, caller: MayKeys, house: TheHouse) -> 
     old = _own_key(house, caller, key_id)
     if not caller.access.scopes.issuperset(old.scopes):
         raise InputError("The key may do more than the one that asks.", code="scope_missing")
+    if old.member_id != caller.access.member_id and (old.member_id is not None or rank(caller.role) < 1):
+        raise InputError("The key is another member's.", code="scope_missing", hint="Revoke it instead.")
     live_key(house, old)
     issued = keys.rotate(
         house.database, old.id, within=caller.account_id, grace_s=grace_s(body.grace), actor=caller.actor
@@ -149,6 +163,9 @@ def rotate_key(body: Rotation, key_id: Id, caller: MayKeys, house: TheHouse) -> 
 @router.delete("/keys/{key_id}", summary="Refuses a key from now on")
 def revoke_key(key_id: Id, caller: MayKeys, house: TheHouse) -> View:
     old = _own_key(house, caller, key_id)
+    if old.member_id != caller.access.member_id:
+        people = accounts.members(house.database, caller.account_id) if old.member_id is not None else ()
+        require_over(caller.role, next((one.role for one in people if one.id == old.member_id), None))
     keys.revoke(house.database, old.id, within=caller.account_id, actor=caller.actor)
     fleet.wait_taken_in(house.database)
     return {"revoked": old.id, "prefix": old.prefix}
@@ -159,7 +176,7 @@ def revoke_key(key_id: Id, caller: MayKeys, house: TheHouse) -> View:
 
 @router.get("/invoices", summary="Your invoices and credit notes, the newest first")
 def read_invoices(caller: MayInvoices, house: TheHouse) -> View:
-    return {"invoices": [views.invoice(one) for one in invoices.invoices_of(house.database, caller.account_id)]}
+    return {"invoices": with_payments(house, invoices.invoices_of(house.database, caller.account_id))}
 
 
 @router.get("/invoices/{invoice_id}.html", summary="An invoice as a page")
@@ -195,6 +212,12 @@ def redeem(body: Code, caller: MayInvoices, house: TheHouse) -> View:
 def grace_s(written: str) -> int:
     """'24h' in seconds; 'none' is 0. Raises InputError `duration`."""
     return 0 if written == "none" else (parse_duration(written) or 0) // 1000
+
+
+def with_payments(house: House, found: Sequence[Invoice]) -> list[View]:
+    """Invoices, and how each of them stands: paid, open, pending."""
+    standing = receivables.standings(house.database, found)
+    return [views.invoice(one) | {"payment": views.standing(standing[one.id])} for one in found]
 
 
 def page(house: House, invoice: Invoice, *, form: Form) -> Response:

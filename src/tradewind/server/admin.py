@@ -1,5 +1,5 @@
-"""The operator's routes: accounts, subscriptions, keys, invoices, usage, codes, the audit log. Not here: what a customer
-does with his own key (`account.py`).
+"""The operator's routes: accounts, subscriptions, keys, invoices, usage, codes, the audit log. Not here: members and
+consent (`admin_people.py`), what a customer does with his own key (`account.py`).
 
 All of them stand under /admin/v1 and ask for a key with the scope `operator`; a customer's key is refused before anything
 is looked up. Who asked stands in the audit log by the id of his key.
@@ -12,7 +12,19 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
-from tradewind.business import accounts, audit, credit, derive, fleet, invoices, keys, meters, plans, views
+from tradewind.business import (
+    accounts,
+    audit,
+    billing,
+    credit,
+    derive,
+    fleet,
+    invoices,
+    keys,
+    meters,
+    plans,
+    views,
+)
 from tradewind.business.documents import Form
 from tradewind.business.invoices import Correction
 from tradewind.business.segments import parse_month
@@ -20,10 +32,12 @@ from tradewind.business.subscription import Subscription
 from tradewind.business.views import View
 from tradewind.errors import InputError
 from tradewind.money import parse_money
-from tradewind.server.account import Rotation, grace_s, live_key, page
+from tradewind.server import admin_people
+from tradewind.server.account import Rotation, grace_s, live_key, page, with_payments
 from tradewind.server.callers import Body, House, Id, Line, Operator, TheHouse, operator
 
 router = APIRouter(prefix="/admin/v1", tags=["operator"], dependencies=[Depends(operator)])
+router.routes.extend(admin_people.router.routes)
 
 CUSTOMER_SCOPES = tuple(scope for scope in keys.SCOPES if scope != keys.OPERATOR)
 Month = Annotated[str | None, Query(max_length=7, description="A calendar month in UTC: 2026-02")]
@@ -37,11 +51,6 @@ class NewAccount(Body):
     plan: Word | None = None
 
 
-class NewMember(Body):
-    email: Line = Field(max_length=320)
-    role: Literal["owner", "admin", "member"] = "member"
-
-
 class Wish(Body):
     """Without `when`, an upgrade is at once and a downgrade at the end of the period."""
 
@@ -53,6 +62,7 @@ class NewKey(Body):
     name: Line = Field("default", max_length=200)
     scopes: list[Literal["predict", "usage", "keys", "invoices"]] | None = Field(None, max_length=10)
     expires: str | None = Field(None, max_length=20, description="How long it lives: 90d, 12h")
+    member: Line | None = Field(None, max_length=64, description="The member whose it is, by id")
 
 
 class Grant(Body):
@@ -117,18 +127,6 @@ def close_account(account_id: Id, caller: Operator, house: TheHouse) -> View:
     return views.account(closed)
 
 
-@router.post("/accounts/{account_id}/members", status_code=201, summary="A new member of an account")
-def add_member(body: NewMember, account_id: Id, caller: Operator, house: TheHouse) -> View:
-    made = accounts.add_member(house.database, account_id, email=body.email, role=body.role, actor=caller.key_id)
-    return views.member(made)
-
-
-@router.delete("/accounts/{account_id}/members/{member_id}", summary="Removes a member")
-def remove_member(account_id: Id, member_id: Id, caller: Operator, house: TheHouse) -> View:
-    gone = accounts.remove_member(house.database, member_id, within=account_id, actor=caller.key_id)
-    return {"removed": gone.id}
-
-
 # ---------------------------------------------------------------- plans
 
 
@@ -184,8 +182,9 @@ def add_key(body: NewKey, account_id: Id, caller: Operator, house: TheHouse) -> 
     scopes = list[str](body.scopes or CUSTOMER_SCOPES)
     expires_ms = house.lives_until_ms(body.expires)
     issued = keys.issue(
-        house.database, account_id, name=body.name, scopes=scopes, expires_ms=expires_ms, actor=caller.key_id
-    )
+        house.database, account_id,
+        name=body.name, scopes=scopes, expires_ms=expires_ms, member_id=body.member, actor=caller.key_id,
+    )  # fmt: skip
     return {"key": issued.secret} | views.key(issued.key, now_ms=house.now_ms)
 
 
@@ -229,7 +228,25 @@ def account_usage(account_id: Id, house: TheHouse, month: Month = None) -> View:
 @router.get("/accounts/{account_id}/invoices", summary="An account's invoices and credit notes, the newest first")
 def list_invoices(account_id: Id, house: TheHouse) -> View:
     found = accounts.get(house.database, account_id)
-    return {"invoices": [views.invoice(one) for one in invoices.invoices_of(house.database, found.id)]}
+    return {"invoices": with_payments(house, invoices.invoices_of(house.database, found.id))}
+
+
+@router.post("/invoices/run", summary="Drafts and finalizes every account's periods that are over")
+def run_billing(caller: Operator, house: TheHouse) -> View:
+    house.settle()
+    done = list(billing.run(house.database, actor=caller.key_id))
+    return {
+        "accounts": [
+            {
+                "account": one.account.id,
+                "invoices": [views.invoice(made) for made in one.invoices],
+                "error": None if one.error is None else {"code": one.error.code, "message": one.error.message},
+            }
+            for one in done
+        ],
+        "finalized": sum(len(one.invoices) for one in done),
+        "failed": sum(one.error is not None for one in done),
+    }
 
 
 @router.post("/accounts/{account_id}/invoices", status_code=201, summary="Drafts the invoice of a period")

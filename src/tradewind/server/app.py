@@ -2,6 +2,7 @@
 
 /v1/predict            predict.py     bare ASGI
 /v2…                   oip.py         bare ASGI
+/v1/chat/completions … openai.py      bare ASGI
 /health/…              health.py      bare ASGI
 all else               FastAPI        models.py, openapi.py, /metrics, and the routers that are handed in
 """
@@ -25,6 +26,7 @@ from tradewind.server.gate import Gate, Refused
 from tradewind.server.health import Health
 from tradewind.server.observe import Observer
 from tradewind.server.oip import Oip
+from tradewind.server.openai import OpenAI
 from tradewind.server.predict import ROUTE, Predict
 from tradewind.server.problems import problem_of
 from tradewind.server.recording import Recorder
@@ -66,6 +68,7 @@ class App:
         self._on_stop = on_stop
         self._predict = Predict(desk)
         self._oip = Oip(desk)
+        self._openai = OpenAI(desk)
         self._health = Health(desk, lambda: self.draining)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,6 +79,8 @@ class App:
                 await self._predict(scope, receive, send)
             elif path.startswith("/v2/") or path == "/v2":
                 await self._oip(scope, receive, send)
+            elif path in self._openai.routes:
+                await self._openai(scope, receive, send)
             elif path in (health.LIVE, health.READY) and scope["method"] in ("GET", "HEAD"):
                 await self._health(scope, receive, send)
             else:

@@ -81,6 +81,11 @@ class Customer:
     def actor(self) -> str:
         return self.access.key_id
 
+    @property
+    def role(self) -> str | None:
+        """Of the member whose key it is; None for a key of the account itself."""
+        return self.access.role
+
 
 def house(request: Request) -> House:
     state = request.app.state
@@ -123,3 +128,4 @@ def operator(request: Request) -> Access:
 AnyCustomer = Annotated[Customer, Depends(customer)]
 TheHouse = Annotated[House, Depends(house)]
 Operator = Annotated[Access, Depends(operator)]
+MayKeys = Annotated[Customer, Depends(needs("keys"))]

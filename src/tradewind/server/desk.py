@@ -16,6 +16,8 @@ from tradewind.server.observe import Observer
 from tradewind.server.problems import Problem, problem_of
 from tradewind.server.recording import Recorder
 from tradewind.server.served import Answer, Served
+from tradewind.server.served_encoder import ServedEncoder
+from tradewind.server.served_language import ServedLanguage
 from tradewind.server.serving import Shelf
 from tradewind.server.settings import Settings
 from tradewind.server.wire import Asked, Disconnected, Receive, Row, Scope, Send, answer, new_request_id, read_body
@@ -23,6 +25,7 @@ from tradewind.server.wire import Asked, Disconnected, Receive, Row, Scope, Send
 Found = TypeVar("Found")
 
 _KEY_CHARACTERS = 255
+_TRIES = 100
 _GONE = 499  # in counters and lines only: nobody reads the status
 
 
@@ -30,7 +33,8 @@ class Work:
     """One request on its way: what is known of it so far, for its log line and its reply."""
 
     __slots__ = (
-        "account", "asked", "method", "path", "product", "receive", "release", "request_id", "rows", "settled", "stage",
+        "account", "asked", "body", "method", "path", "product", "receive", "release", "request_id", "rows", "settled", "stage",
+        "tokens",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
@@ -45,9 +49,13 @@ class Work:
         self.account = ""
         self.rows = 0
         self.settled: Ticket | None = None
+        self.body = b""
+        self.tokens: tuple[int, int] | None = None  # of prompt and completion, where the answer is text
 
 
-Handler = Callable[[Work], Awaitable[Reply]]
+# Sends a reply piece by piece once its first piece is there, and tells the status to write down. It raises nothing.
+Streaming = Callable[[Send], Awaitable[int]]
+Handler = Callable[[Work], Awaitable[Reply | Streaming]]
 
 
 class Desk:
@@ -65,16 +73,21 @@ class Desk:
     # ------------------------------------------------------------ a request from end to end
 
     async def serve(
-        self, route: str, handler: Handler, scope: Scope, receive: Receive, send: Send, *, oip: bool = False
-    ) -> None:
+        self, route: str, handler: Handler, scope: Scope, receive: Receive, send: Send, *, oip: bool = False,
+        seconds: float | None = None,
+    ) -> None:  # fmt: skip
         """Runs `handler` within the time limit, sends its reply or what went wrong, and writes it down."""
+        seconds = seconds or self.settings.seconds
         started = time.perf_counter()
         work = Work(scope, receive)
         status = _GONE
         try:
             try:
-                async with asyncio.timeout(self.settings.seconds):
+                async with asyncio.timeout(seconds):
                     reply = await handler(work)
+                if not isinstance(reply, Reply):
+                    status = await reply(send)
+                    return
                 if work.settled is not None and work.asked.idempotency_key is not None:
                     await self._keep(work, work.settled, reply)
                 status = reply.status
@@ -83,13 +96,14 @@ class Desk:
             except Disconnected:
                 pass
             except TimeoutError:
-                status = await self._refuse(send, work, _too_slow(work, self.settings), oip=oip)
+                status = await self._refuse(send, work, _too_slow(work, self.settings, seconds), oip=oip)
             except Exception as error:  # noqa: BLE001  the process edge: every fault becomes a status
                 status = await self._refuse(send, work, error, oip=oip)
         finally:
             self.observer.record(
                 route, work.product, status, time.perf_counter() - started,
                 rows=work.rows, request_id=work.request_id, account=work.account, release=work.release,
+                tokens=work.tokens,
             )  # fmt: skip
 
     async def _keep(self, work: Work, ticket: Ticket, reply: Reply) -> None:
@@ -173,6 +187,33 @@ class Desk:
 
     async def find(self, work: Work, product: str, release: str | None) -> Served:
         served = self.shelf.get(product, release) or await self.shelf.fetch(product, release)
+        if not isinstance(served, Served):
+            raise InputError(
+                f"{served.product} takes text, not rows.", code="model_task", where="model", hint="GET /v1/models says what each model does.",
+            )  # fmt: skip
+        work.product, work.release = served.product, served.release
+        return served
+
+    async def find_language(self, work: Work, product: str, release: str | None) -> ServedLanguage:
+        """A language model, held: whoever asked for it lets it go."""
+        for _ in range(_TRIES):
+            served = self.shelf.get(product, release) or await self.shelf.fetch(product, release)
+            if not isinstance(served, ServedLanguage):
+                raise InputError(
+                    f"{served.product} writes no text.", code="model_task", where="model", hint="GET /v1/models says what each model does.",
+                )  # fmt: skip
+            if served.hold():
+                work.product, work.release = served.product, served.release
+                return served
+            await asyncio.sleep(0)  # another took its place between the two lines: that one then
+        raise EnvironmentFailure("The release was just taken off the shelf.", code="release_closed", where=product)
+
+    async def find_encoder(self, work: Work, product: str, release: str | None) -> ServedEncoder:
+        served = self.shelf.get(product, release) or await self.shelf.fetch(product, release)
+        if not isinstance(served, ServedEncoder):
+            raise InputError(
+                f"{served.product} gives no vectors.", code="model_task", where="model", hint="GET /v1/models says what each model does.",
+            )  # fmt: skip
         work.product, work.release = served.product, served.release
         return served
 
@@ -225,7 +266,7 @@ async def _or_gone(work: Work, future: asyncio.Future[Found]) -> Found:
             future.cancel()
 
 
-def _too_slow(work: Work, settings: Settings) -> Exception:
+def _too_slow(work: Work, settings: Settings, seconds: float) -> Exception:
     if work.stage == "body":
         return InputError(f"The body did not arrive within {settings.seconds:g} s.", code="body_slow")
-    return EnvironmentFailure(f"No answer within {settings.seconds:g} s.", code="timeout")
+    return EnvironmentFailure(f"No answer within {seconds:g} s.", code="timeout")

@@ -16,9 +16,11 @@ from typing import Literal, Protocol, TypeAlias
 from tradewind.errors import InputError
 
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
-Outcome: TypeAlias = Literal["served", "abstained"]
+Outcome: TypeAlias = Literal["served", "abstained", "disconnected"]
 
 METER_ROWS = "rows"
+METER_PROMPT = "prompt_tokens"
+METER_COMPLETION = "completion_tokens"
 
 
 class Refused(InputError):
@@ -128,8 +130,13 @@ class Gate(Protocol):
         """As `enter_now`, but may ask the database. May be cancelled when the request's time is up."""
         ...
 
-    def settle(self, ticket: Ticket, units: int, outcome: Outcome) -> None:
-        """Charges `units` (at most those reserved). Durable when it returns. Raises EnvironmentFailure: nothing is sent."""
+    def settle(
+        self, ticket: Ticket, units: int, outcome: Outcome, *, by_meter: Mapping[str, int] | None = None
+    ) -> None:
+        """Charges `units` (at most those reserved). Durable when it returns. Raises EnvironmentFailure: nothing is sent.
+
+        `by_meter` says what they were used for where that is more than one thing; its sum is `units`.
+        """
         ...
 
     def release(self, ticket: Ticket) -> None:
@@ -154,6 +161,7 @@ class OpenGate:
     price: str = "open"
     settled: dict[str, int] = field(default_factory=dict)  # units by account
     outcomes: list[tuple[str, int, Outcome]] = field(default_factory=list)  # request id, units, outcome
+    by_meter: dict[str, int] = field(default_factory=dict)
     reserved: dict[str, int] = field(default_factory=dict)  # units by request id, until settled or released
     released: int = 0
     _replies: dict[tuple[str, str], tuple[str, Reply | None]] = field(default_factory=dict)
@@ -165,9 +173,13 @@ class OpenGate:
     async def enter(self, call: Call) -> Ticket:
         return self._enter(call)
 
-    def settle(self, ticket: Ticket, units: int, outcome: Outcome) -> None:
+    def settle(
+        self, ticket: Ticket, units: int, outcome: Outcome, *, by_meter: Mapping[str, int] | None = None
+    ) -> None:
         reserved = self.reserved.pop(ticket.request_id)
         assert 0 <= units <= reserved
+        for meter, part in (by_meter or {METER_ROWS: units}).items():
+            self.by_meter[meter] = self.by_meter.get(meter, 0) + part
         self.settled[ticket.account_id] = self.settled.get(ticket.account_id, 0) + units
         self.outcomes.append((ticket.request_id, units, outcome))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from tradewind.business import fleet, idempotency, plans, recovery, requests
 from tradewind.business.database import Database
 from tradewind.business.journal import Event, Journal
 from tradewind.business.ledger import Lease, Ledger, enlist
+from tradewind.business.settlement import POOL
 from tradewind.business.subscription import Subscription
 from tradewind.clock import milliseconds
 from tradewind.errors import EnvironmentFailure, TradewindError
@@ -127,7 +128,7 @@ class Meter:
         subscription = _entitled(customer, call)
         if subscription is None or not call.units:
             return self._ticket(call, customer, None, units=0)
-        holding = self._supply.reserve_now(customer, subscription, call.meter, call.units)
+        holding = self._supply.reserve_now(customer, subscription, POOL, call.units)
         return None if holding is None else self._ticket(call, customer, holding, units=call.units)
 
     async def enter(self, call: Call) -> Ticket:
@@ -156,7 +157,7 @@ class Meter:
                 )
             request_id = begun.request_id
         try:
-            holding = await self._supply.reserve(customer, subscription, call.meter, call.units)
+            holding = await self._supply.reserve(customer, subscription, POOL, call.units)
         except BaseException:
             if call.idempotency_key is not None:
                 await self._ask(
@@ -165,7 +166,9 @@ class Meter:
             raise
         return self._ticket(call, customer, holding, units=call.units, request_id=request_id)
 
-    def settle(self, ticket: Ticket, units: int, outcome: Outcome) -> None:
+    def settle(
+        self, ticket: Ticket, units: int, outcome: Outcome, *, by_meter: Mapping[str, int] | None = None
+    ) -> None:
         """One record in the journal: from here on the reply is billed, whatever is killed."""
         assert isinstance(ticket, MeteredTicket)
         holding, customer = ticket.holding, ticket.customer
@@ -174,29 +177,35 @@ class Meter:
         assert 0 <= units <= ticket.units
         subscription = customer.access.subscription
         assert subscription is not None
-        event = Event(
-            request_id=ticket.request_id,
-            account_id=ticket.account_id,
-            key_id=customer.access.key_id,
-            subscription_id=subscription.id,
-            period_start_ms=holding.key.period_start_ms,
-            meter=ticket.meter,
-            units=units,
-            product=ticket.product,
-            release=ticket.release_version,
-            price_version=ticket.price_version,
-            outcome="complete",
-            at_ms=milliseconds(self._database.clock),
+        parts = {ticket.meter: units} if by_meter is None else by_meter
+        assert sum(parts.values()) == units
+        at_ms = milliseconds(self._database.clock)
+        events = tuple(
+            Event(
+                request_id=ticket.request_id,
+                account_id=ticket.account_id,
+                key_id=customer.access.key_id,
+                subscription_id=subscription.id,
+                period_start_ms=holding.key.period_start_ms,
+                meter=meter,
+                units=part,
+                product=ticket.product,
+                release=ticket.release_version,
+                price_version=ticket.price_version,
+                outcome="disconnected" if outcome == "disconnected" else "complete",
+                at_ms=at_ms,
+            )
+            for meter, part in parts.items()
         )
         try:
-            end = self._journal.append((event,))
+            end = self._journal.append(events)
         except TradewindError:
             self.release(ticket)
             raise
         holding.reserved -= ticket.units
         holding.unsettled += units
         ticket.holding = None
-        self._settler.add(event, end)
+        self._settler.add(events, end)
 
     def release(self, ticket: Ticket) -> None:
         """Nothing was answered: the units are free again, and so is the idempotency key."""

@@ -8,7 +8,9 @@ from fastapi import APIRouter, Request
 
 from tradewind.server.desk import Desk
 from tradewind.server.gate import Call
-from tradewind.server.served import Served
+from tradewind.server.served_encoder import ServedEncoder
+from tradewind.server.served_language import ServedLanguage
+from tradewind.server.serving import Item
 
 
 def router(desk: Desk) -> APIRouter:
@@ -40,8 +42,8 @@ async def _known(desk: Desk, request: Request) -> None:
     desk.gate.release(desk.gate.enter_now(call) or await desk.gate.enter(call))
 
 
-def _shown(desk: Desk, served: Served) -> dict[str, Any]:
-    return {
+def _shown(desk: Desk, served: Item) -> dict[str, Any]:
+    common = {
         "id": served.product,
         "object": "model",
         "created": served.created_s,
@@ -49,6 +51,15 @@ def _shown(desk: Desk, served: Served) -> dict[str, Any]:
         "release": served.release,
         "releases": desk.shelf.versions(served.product),
         "digest": served.digest,
+    }
+    if isinstance(served, ServedLanguage):
+        return common | {
+            "task": "generation", "context": served.engine.context, "precision": served.precision,
+            "chat": served.chats, "tools": served.has_tools, "repeats": served.repeats,
+        }  # fmt: skip
+    if isinstance(served, ServedEncoder):
+        return common | {"task": "embedding", "context": served.engine.context, "width": served.engine.width}
+    return common | {
         "task": served.decision.task,
         "classes": list(served.classes),
         "abstain_below": served.abstain_below,

@@ -1,4 +1,4 @@
-"""What the server tells its operator: counters for Prometheus, one JSON line a request, spans where somebody collects them.
+"""What the server tells its operator: counters for Prometheus, one JSON line a request, and through `tracing.py` a span.
 
 Not here: what customers are told (`problems.py`) and what they are charged for (`metering.py`). No input, no key, no
 address of a client is ever in any of it.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any, TextIO
 
 from tradewind.clock import Clock, SystemClock, milliseconds
+from tradewind.server.ticker import Ticker
+from tradewind.server.tracing import Tracing
 
 # Seconds; fine where a table answers, coarse where a picture does.
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0)
@@ -26,11 +26,13 @@ _WRITE_S = 0.25
 class Tally:
     """Requests of one route, product and status: count, seconds, units, and how many fell into each bucket."""
 
-    __slots__ = ("buckets", "count", "rows", "seconds")
+    __slots__ = ("buckets", "completion", "count", "prompt", "rows", "seconds")
 
     def __init__(self) -> None:
         self.count = 0
         self.rows = 0
+        self.prompt = 0  # tokens
+        self.completion = 0
         self.seconds = 0.0
         self.buckets = [0] * (len(BUCKETS_S) + 1)
 
@@ -47,34 +49,41 @@ class Observer:
         *,
         out: TextIO | None = sys.stderr,
         requests: bool = True,
-        tracer: Any | None = None,
+        tracing: Tracing | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.requests = requests
         self._clock = clock or SystemClock()
         self.tallies: dict[tuple[str, str, int], Tally] = {}
         self.dropped = 0
-        self.tracer = tracer
+        self.tracing = tracing
         self._out = out
         self._lines: deque[Mapping[str, Any] | tuple[Any, ...]] = deque()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._ticker = Ticker("log", self.write, every_s=_WRITE_S)
 
     def record(
-        self, route: str, product: str, status: int, seconds: float, *, rows: int, request_id: str, account: str, release: str
+        self, route: str, product: str, status: int, seconds: float, *, rows: int, request_id: str, account: str, release: str,
+        tokens: tuple[int, int] | None = None,
     ) -> None:  # fmt: skip
+        """`tokens` of prompt and completion were charged, where the answer was text."""
         key = (route, product, status)
         tally = self.tallies.get(key)
         if tally is None:
             tally = self.tallies[key] = Tally()
         tally.count += 1
         tally.rows += rows
+        if tokens is not None:
+            tally.prompt += tokens[0]
+            tally.completion += tokens[1]
         tally.seconds += seconds
         tally.buckets[bisect_left(BUCKETS_S, seconds)] += 1
         if self._out is not None and self.requests:
-            self._put((self._clock.now(), route, product, status, seconds, rows, request_id, account, release))
-        if self.tracer is not None:
-            _span(self.tracer, milliseconds(self._clock), route, product, status, seconds, rows, request_id, release)
+            self._put((self._clock.now(), route, product, status, seconds, rows, request_id, account, release, tokens))
+        if self.tracing is not None:
+            self.tracing.record(
+                milliseconds(self._clock), route, product, status, seconds, rows=rows, request_id=request_id, release=release,
+                tokens=tokens,
+            )  # fmt: skip
 
     def event(self, content: Mapping[str, Any]) -> None:
         """A line of its own: a release that went live, a failure inside."""
@@ -82,16 +91,14 @@ class Observer:
             self._put({"at": self._clock.now(), **content})
 
     def start(self) -> None:
-        if self._thread is None and self._out is not None:
-            self._thread = threading.Thread(target=self._write_on, name="log", daemon=True)
-            self._thread.start()
+        if self._out is not None:
+            self._ticker.start()
 
     def stop(self) -> None:
-        """Writes what still waits and ends the thread."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        """Writes and sends what still waits, and ends the thread."""
+        self._ticker.stop()
+        if self.tracing is not None:
+            self.tracing.stop()
         self.write()
 
     def write(self) -> None:
@@ -126,6 +133,12 @@ class Observer:
             if tally.rows:
                 labels = f'route="{_label(route)}",product="{_label(product)}",status="{status}"'
                 lines.append(f"tradewind_rows_total{{{labels}}} {tally.rows}")
+        lines += ["# HELP tradewind_tokens_total Tokens that were charged.", "# TYPE tradewind_tokens_total counter"]
+        for (route, product, status), tally in tallies:
+            for kind, tokens in (("prompt", tally.prompt), ("completion", tally.completion)):
+                if tokens:
+                    labels = f'route="{_label(route)}",product="{_label(product)}",status="{status}",kind="{kind}"'
+                    lines.append(f"tradewind_tokens_total{{{labels}}} {tokens}")
         lines += ["# HELP tradewind_log_lines_dropped_total Log lines that were not written.",
                   "# TYPE tradewind_log_lines_dropped_total counter", f"tradewind_log_lines_dropped_total {self.dropped}"]  # fmt: skip
         for name, value in (gauges or {}).items():
@@ -138,85 +151,14 @@ class Observer:
             self.dropped += 1
         self._lines.append(line)
 
-    def _write_on(self) -> None:
-        while not self._stop.wait(_WRITE_S):
-            self.write()
-
-
-def configured_tracer(environment: Mapping[str, str]) -> Any | None:
-    """A tracer where OpenTelemetry is installed and somebody collects: a provider was set in this process, or
-    OTEL_TRACES_EXPORTER names `console` or `otlp` (OpenTelemetry's own environment variables). None otherwise.
-    """
-    try:
-        api = import_module("opentelemetry.trace")
-        sdk = import_module("opentelemetry.sdk.trace")
-    except ImportError:
-        return None
-    if not isinstance(api.get_tracer_provider(), sdk.TracerProvider):
-        exporter = _exporter(environment.get("OTEL_TRACES_EXPORTER", "none"))
-        if exporter is None:
-            return None
-        processors = import_module("opentelemetry.sdk.trace.export")
-        provider = sdk.TracerProvider()
-        provider.add_span_processor(processors.BatchSpanProcessor(exporter))
-        api.set_tracer_provider(provider)
-    return api.get_tracer("tradewind")
-
-
-def _exporter(name: str) -> Any | None:
-    if name == "console":
-        return import_module("opentelemetry.sdk.trace.export").ConsoleSpanExporter(out=sys.stderr)
-    if name == "otlp":
-        try:
-            return import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter").OTLPSpanExporter()
-        except ImportError:
-            return None
-    return None
-
-
-def _span(
-    tracer: Any,
-    now_ms: int,
-    route: str,
-    product: str,
-    status: int,
-    seconds: float,
-    rows: int,
-    request_id: str,
-    release: str,
-) -> None:
-    """A span made after the fact: one object a request, and none of it lies on the way of the reply.
-
-    Names: OpenTelemetry semantic conventions for HTTP servers and, where they fit, for generative AI.
-    """
-    end = now_ms * 1_000_000
-    attributes: dict[str, Any] = {
-        "http.route": route,
-        "http.response.status_code": status,
-        "tradewind.request_id": request_id,
-    }
-    if product:
-        attributes |= {
-            "gen_ai.operation.name": "predict",
-            "gen_ai.provider.name": "tradewind",
-            "gen_ai.request.model": product,
-            "gen_ai.response.model": f"{product}@{release}" if release else product,
-            "tradewind.rows": rows,
-        }
-    span = tracer.start_span(
-        f"predict {product}" if product else route, start_time=end - int(seconds * 1e9), attributes=attributes
-    )
-    if status >= 500:
-        trace = import_module("opentelemetry.trace")
-        span.set_status(trace.Status(trace.StatusCode.ERROR))
-    span.end(end_time=end)
-
 
 def _line(content: Mapping[str, Any] | tuple[Any, ...]) -> str:
     if isinstance(content, tuple):
-        at, route, product, status, seconds, rows, request_id, account, release = content
+        at, route, product, status, seconds, rows, request_id, account, release, tokens = content
         content = {"at": at, "event": "request", "route": route, "product": product, "status": status,
                    "ms": round(seconds * 1e3, 3), "rows": rows, "request_id": request_id, "account": account, "release": release}  # fmt: skip
+        if tokens is not None:
+            content |= {"prompt_tokens": tokens[0], "completion_tokens": tokens[1]}
     at = content["at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return json.dumps({**content, "at": at}, ensure_ascii=False, default=str) + "\n"
 

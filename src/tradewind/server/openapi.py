@@ -14,8 +14,11 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from tradewind import __version__
+from tradewind.server import openapi_text
 from tradewind.server.desk import Desk
 from tradewind.server.served import Served
+from tradewind.server.served_encoder import ServedEncoder
+from tradewind.server.served_language import ServedLanguage
 
 _JSON = "application/json"
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -63,15 +66,18 @@ def document(desk: Desk, app: FastAPI) -> dict[str, Any]:
     title = desk.settings.title
     made = get_openapi(title=title, version=__version__, openapi_version="3.1.0", routes=app.routes)
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
-    live = list(desk.shelf)
+    live = [one for one in desk.shelf if isinstance(one, Served)]
     for served in live:
         schemas[f"row.{served.product}"] = {k: v for k, v in served.row_schema.items() if k != "$schema"}
         schemas[f"predict.{served.product}"] = _request(desk, served)
         schemas[f"answer.{served.product}"] = _reply(served)
     schemas["Error"] = _ERROR
+    writers = [one.product for one in desk.shelf if isinstance(one, ServedLanguage)]
+    encoders = [one.product for one in desk.shelf if isinstance(one, ServedEncoder)]
+    schemas |= (text := openapi_text.schemas(writers, encoders, desk.settings))
     made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     made["security"] = [{"key": []}]
-    made["paths"] = {**_paths(live), **made.get("paths", {})}
+    made["paths"] = {**_paths(live), **openapi_text.paths(text, _errors()), **made.get("paths", {})}
     return made
 
 
@@ -169,9 +175,12 @@ def _any(kind: str, live: list[Served]) -> dict[str, Any]:
 
 
 def _responses(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"200": {"description": "The answers.", "content": {_JSON: {"schema": schema}}}, **_errors()}
+
+
+def _errors() -> dict[str, Any]:
     error = {_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}
-    found: dict[str, Any] = {"200": {"description": "The answers.", "content": {_JSON: {"schema": schema}}}}
-    return found | {status: {"description": text, "content": error} for status, text in _ERRORS.items()}
+    return {status: {"description": text, "content": error} for status, text in _ERRORS.items()}
 
 
 def _oip_responses() -> dict[str, Any]:

@@ -12,54 +12,61 @@ from typing import Any
 
 import msgspec
 
-from tradewind.errors import CheckFailed, DataError, EnvironmentFailure, InputError, ModelError, TradewindError
+from tradewind.errors import DataError, EnvironmentFailure, InputError, TradewindError
 from tradewind.server.gate import Headers
 
-# Codes that differ from the status of their family. Everything that a caller can get stands here.
-STATUS: dict[str, int] = {
-    "input.key_missing": 401,
-    "input.key_malformed": 401,
-    "input.key_unknown": 401,
-    "input.key_revoked": 401,
-    "input.key_expired": 401,
-    "input.account_closed": 403,
-    "input.no_subscription": 403,
-    "input.scope_missing": 403,
-    "input.product_not_allowed": 403,
-    "input.operator_only": 403,
-    "input.route_unknown": 404,
-    "input.model_unknown": 404,
-    "input.release_unknown": 404,
-    "input.account_unknown": 404,
-    "input.invoice_unknown": 404,
-    "input.member_unknown": 404,
-    "input.request_unknown": 404,
-    "input.not_found": 404,
-    "input.method_not_allowed": 405,
-    "input.body_slow": 408,
-    "input.idempotency_running": 409,
-    "input.state": 409,
-    "input.body_too_large": 413,
-    "input.too_many_rows": 413,
-    "input.content_type": 415,
-    "input.content_encoding": 415,
-    "input.idempotency_conflict": 422,
-    "input.rate_limited": 429,
-    "input.requests_limited": 429,
-    "input.units_limited": 429,
-    "input.quota_used_up": 429,
-    "input.cap_reached": 429,
-    "input.credit_used_up": 429,
-    "environment.timeout": 504,
+# Every code of the family `input` that a request can meet: tests/server/test_statuses.py reads the source and holds it.
+_INPUT: dict[int, tuple[str, ...]] = {
+    400: (
+        "account_name", "adapters_unsupported", "amount", "code_expired", "code_redeemed", "code_unknown",
+        "consent_option", "conversation_empty", "conversation_refused", "credit_amount", "credit_count",
+        "credit_currency", "credit_reference", "credit_too_much", "currency", "duration", "email", "expiry", "field",
+        "grace", "guidance_unsupported", "idempotency_key", "json", "key_name", "language", "model_task", "month",
+        "no_period", "no_rows", "note", "payment_method", "payment_provider", "plan_currency", "plan_name",
+        "plan_unknown", "prompt_empty", "prompt_token", "prompt_too_long", "purpose", "reasons_range", "request",
+        "role", "sampling", "schema_invalid", "scope", "tensor", "unsupported", "value",
+    ),
+    401: ("key_expired", "key_missing", "key_revoked", "key_unknown"),
+    402: ("payment_refused",),
+    403: (
+        "account_closed", "no_subscription", "operator_only", "product_not_allowed", "role_scope", "scope_missing",
+    ),
+    404: (
+        "account_unknown", "adapter_unknown", "invoice_unknown", "member_unknown", "model_unknown", "not_found", "payment_unknown",
+        "release_unknown", "request_unknown", "route_unknown", "usage_unknown",
+    ),
+    405: ("method_not_allowed",),
+    408: ("body_slow",),
+    409: (
+        "account_ambiguous", "credit_exists", "currencies_mixed", "idempotency_running", "invoice_credited",
+        "invoice_final", "invoice_paid", "invoice_status", "key_replaced", "last_owner", "member_exists",
+        "payment_status", "period_open", "plan_same", "state", "subscribed", "usage_unsettled",
+    ),
+    413: ("body_too_large", "too_many_rows"),
+    415: ("content_encoding", "content_type"),
+    422: ("idempotency_conflict",),
+    429: ("credit_used_up", "quota_used_up", "requests_limited", "units_limited"),
+    # What the operator set up wrongly is no fault of a caller.
+    500: (
+        "database_url", "key_broken", "key_exists", "no_earlier_release", "plugin_unknown", "product_twice",
+        "vault_key_in_use", "vault_key_unknown",
+    ),
+}  # fmt: skip
+STATUS: dict[str, int] = {f"input.{code}": status for status, codes in _INPUT.items() for code in codes} | {
+    "environment.timeout": 504
 }
-_FAMILIES = {"input": 400, "data": 400, "environment": 503}
+# For a code that is not in the table.
+FAMILIES = {
+    "input": 400, "data": 400, "environment": 503,
+    "product": 500, "model": 500, "artifact": 500, "check": 500, "gate": 500, "verify": 500,
+}  # fmt: skip
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _PRIVATE = {
     500: "Something went wrong on our side. Nothing was charged.",
     503: "The service cannot take this request at the moment. Nothing was charged. Try again soon.",
     504: "The answer took too long and was given up. Nothing was charged.",
 }
-_QUOTA = frozenset(["input.quota_used_up", "input.cap_reached", "input.credit_used_up"])
+_QUOTA = frozenset(["input.quota_used_up", "input.credit_used_up"])
 _RETRY_S = {"environment": 2.0}
 _MESSAGE_CHARACTERS = 1000
 _JSON = msgspec.json.Encoder()
@@ -102,11 +109,7 @@ def problem_of(error: BaseException) -> Problem:
 
 
 def status_of(error: TradewindError) -> int:
-    if error.code in STATUS:
-        return STATUS[error.code]
-    if isinstance(error, ModelError | CheckFailed):
-        return 500
-    return _FAMILIES.get(error.family, 500)
+    return STATUS.get(error.code) or FAMILIES.get(error.family, 500)
 
 
 def _public_code(error: TradewindError, status: int) -> str:

@@ -1,34 +1,38 @@
 """Hands answered requests to the sealed record, beside the way of the reply. Not the record itself (`business/requests.py`).
 
-What is kept, and how long, says the product file (`serve.store`); a product that keeps nothing costs nothing here. The
-record is no ground for a bill: when its thread cannot keep up, or the database is away, entries are dropped and counted.
+What is kept, how long, and whether the account must have agreed, says the product file (`serve.store`); a product that
+keeps nothing costs nothing here. The record is no ground for a bill: when its thread cannot keep up, or the database is
+away, entries are dropped and counted.
 """
 
 from __future__ import annotations
 
-import threading
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tradewind.business import consent, requests
 from tradewind.business.database import Database
 from tradewind.business.requests import RequestRecord, put
 from tradewind.clock import milliseconds
 from tradewind.errors import TradewindError
 from tradewind.privacy.retention import Retention
 from tradewind.privacy.vault import Vault
+from tradewind.server.ticker import Ticker
 
 _MOST = 10_000
 _BATCH = 200
 _WRITE_S = 0.5
+_SWEEP_S = 60.0
 
 
 class Recorder:
     """`note` is called in the event loop and only remembers; a thread seals and stores (`start`, `stop`).
 
-    `retentions` is by product. `log` gets one mapping where records were lost.
+    Every `sweep_s` seconds another ends what is due. `retentions` is by product. `log` gets one mapping where records were
+    lost, or could not be ended.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class Recorder:
         vault: Vault,
         *,
         retentions: Mapping[str, Retention],
+        sweep_s: float = _SWEEP_S,
         log: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._database = database
@@ -44,8 +49,8 @@ class Recorder:
         self._retentions = {product: retention for product, retention in retentions.items() if retention}
         self._log = log or (lambda event: None)
         self._waiting: deque[RequestRecord] = deque()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._ticker = Ticker("record", self.store, every_s=_WRITE_S)
+        self._sweeper = Ticker("sweep", self.sweep, every_s=sweep_s)
         self.dropped = 0
 
     def wants(self, product: str) -> bool:
@@ -60,16 +65,13 @@ class Recorder:
         self._waiting.append(RequestRecord(request_id, account_id, product, release, at_ms, inputs, outputs))
 
     def start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._store_on, name="record", daemon=True)
-            self._thread.start()
+        self._ticker.start()
+        self._sweeper.start()
 
     def stop(self) -> None:
         """Stores what still waits and ends the thread."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._sweeper.stop()
+        self._ticker.stop()
         self.store()
 
     def store(self) -> None:
@@ -78,16 +80,30 @@ class Recorder:
             batch = [_written(self._waiting.popleft()) for _ in range(min(_BATCH, len(self._waiting)))]
             for product in dict.fromkeys(record.product for record in batch):
                 mine = [record for record in batch if record.product == product]
+                retention = self._retentions[product]
                 try:
-                    put(self._database, self._vault, records=mine, retention=self._retentions[product])
+                    mine = self._agreed(mine, retention)
+                    put(self._database, self._vault, records=mine, retention=retention)
                 except Exception as error:  # noqa: BLE001  the edge of the thread: the next records have their chance
                     self.dropped += len(mine)
                     code = error.code if isinstance(error, TradewindError) else type(error).__name__
                     self._log({"event": "records_lost", "product": product, "count": len(mine), "code": code})
 
-    def _store_on(self) -> None:
-        while not self._stop.wait(_WRITE_S):
-            self.store()
+    def sweep(self) -> None:
+        """Ends what is due. What fails is done in the next round."""
+        try:
+            requests.sweep_all(self._database)
+        except Exception as error:  # noqa: BLE001  the edge of the thread
+            code = error.code if isinstance(error, TradewindError) else type(error).__name__
+            self._log({"event": "records_not_swept", "code": code})
+
+    def _agreed(self, records: list[RequestRecord], retention: Retention) -> list[RequestRecord]:
+        """Those whose account lets them be kept, asked at the moment of storing: a withdrawal counts from when it is
+        recorded."""
+        if retention.consent == "not_needed":
+            return records
+        said = consent.answers(self._database, {one.account_id for one in records}, purpose=consent.STORE)
+        return [one for one in records if retention.allowed(said[one.account_id])]
 
 
 def _written(record: RequestRecord) -> RequestRecord:

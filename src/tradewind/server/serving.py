@@ -1,6 +1,6 @@
 """The shelf: which releases are served, side by side, and how a promoted one takes the place of the old without a gap.
 
-Not here: one release (`served.py`), who may ask for it (`gate.py`).
+Not here: one release (`served.py`, `served_language.py`), who may ask for it (`gate.py`).
 """
 
 from __future__ import annotations
@@ -13,28 +13,41 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tradewind.artifacts import Workspace
-from tradewind.errors import InputError, TradewindError, nearest
+from tradewind.engines.loading import load_generator
+from tradewind.errors import ArtifactError, InputError, TradewindError, nearest
+from tradewind.release.encoder import is_encoder_release
+from tradewind.release.language import is_language_release
 from tradewind.release.registry import FILE, Registry, Version
+from tradewind.server.marks import Marking
 from tradewind.server.served import Served, open_release
+from tradewind.server.served_encoder import ServedEncoder, open_encoder
+from tradewind.server.served_language import LoadEngine, ServedLanguage, open_language
+from tradewind.server.ticker import Ticker
 
 POLL_S = 0.5
 _PINNED_MOST = 8
+_PINNED_LANGUAGE_MOST = 1  # beside the live one: they are large
 _THREADS = 4
 _THREADS_ASIDE = 4
 
 Log = Callable[[Mapping[str, Any]], None]
+Item: TypeAlias = Served | ServedLanguage | ServedEncoder
 
 
 @dataclass(frozen=True)
 class Place:
-    """A workspace to serve from. `abstain_below` is `serve.abstain_below` of its product file."""
+    """A workspace to serve from, with what `serve` of its product file says. `precision`, `max_tokens` and `marking` are a
+    language model's."""
 
     workspace: Workspace
     public_key: Path | None = None
     abstain_below: float | None = None
+    precision: str = "auto"
+    max_tokens: int = 1024
+    marking: Marking = field(default_factory=Marking)
 
 
 @dataclass
@@ -42,7 +55,7 @@ class _Watched:
     place: Place
     stamp: tuple[int, int, int] | None = None  # of registry.json when it was last read
     product: str | None = None
-    pinned: OrderedDict[int, Served] = field(default_factory=OrderedDict)
+    pinned: OrderedDict[int, Item] = field(default_factory=OrderedDict)
 
 
 class Shelf:
@@ -53,27 +66,27 @@ class Shelf:
     """
 
     def __init__(
-        self, places: Sequence[Place], *, threads: int = 1, log: Log | None = None, poll_s: float = POLL_S
-    ) -> None:
+        self, places: Sequence[Place], *, threads: int = 1, log: Log | None = None, poll_s: float = POLL_S,
+        load_engine: LoadEngine = load_generator,
+    ) -> None:  # fmt: skip
         self._watched = [_Watched(place) for place in places]
         self._threads = threads
         self._log = log or (lambda event: None)
-        self._poll_s = poll_s
-        self._live: dict[str, Served] = {}
+        self._load_engine = load_engine
+        self._live: dict[str, Item] = {}
         self._loading = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._ticker = Ticker("shelf", self.look, every_s=poll_s)
         # Shared by all releases: each batcher keeps at most one call running, so four slow models run side by side.
         self.executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="model")
         # Pictures, reasons and loading: what must neither hold the event loop nor a model's turn.
         self.aside = ThreadPoolExecutor(_THREADS_ASIDE, thread_name_prefix="aside")
 
     @property
-    def products(self) -> Mapping[str, Served]:
+    def products(self) -> Mapping[str, Item]:
         """Live releases by product."""
         return self._live
 
-    def __iter__(self) -> Iterator[Served]:
+    def __iter__(self) -> Iterator[Item]:
         return iter(list(self._live.values()))
 
     def __len__(self) -> int:
@@ -81,7 +94,7 @@ class Shelf:
 
     # ------------------------------------------------------------ asking
 
-    def get(self, product: str, release: str | None = None) -> Served | None:
+    def get(self, product: str, release: str | None = None) -> Item | None:
         """The live release, or a version that is loaded; None where `fetch` must load it.
 
         Raises InputError (model_unknown, release_unknown).
@@ -94,14 +107,16 @@ class Shelf:
         number = _number(release, product)
         if number == served.version:
             return served
-        watched = next(one for one in self._watched if one.product == product)
+        watched = next((one for one in self._watched if one.product == product), None)
+        if watched is None:  # it was put here by hand
+            raise _no_release(product, release, [served.release])
         found = watched.pinned.get(number)
         if found is not None:
             with suppress(KeyError):
                 watched.pinned.move_to_end(number)
         return found
 
-    async def fetch(self, product: str, release: str | None = None) -> Served:
+    async def fetch(self, product: str, release: str | None = None) -> Item:
         """As `get`, and loads a pinned version in a thread the first time."""
         served = self.get(product, release)
         if served is not None:
@@ -112,6 +127,8 @@ class Shelf:
     def versions(self, product: str) -> list[str]:
         """Every version that can be asked for: v1, v2, …"""
         watched = next((one for one in self._watched if one.product == product), None)
+        if watched is None and product in self._live:
+            return [self._live[product].release]
         if watched is None:
             raise self._unknown(product)
         return [f"v{item.version}" for item in Registry.open(watched.place.workspace).versions]
@@ -123,6 +140,10 @@ class Shelf:
 
     # ------------------------------------------------------------ following
 
+    def put(self, served: Item) -> None:
+        """Serves a release that lies in no workspace: an engine's fake, say."""
+        self._live = {**self._live, served.product: served}
+
     def open(self) -> Shelf:
         """Loads what is live now. A workspace whose release fails its checks is passed over with a log line."""
         self.look()
@@ -130,14 +151,12 @@ class Shelf:
 
     def watch(self) -> None:
         """Follows the registries until `close`."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._follow, name="shelf", daemon=True)
-            self._thread.start()
+        self._ticker.start()
 
     def close(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._ticker.stop()
+        for item in [*self, *(one for watched in self._watched for one in watched.pinned.values())]:
+            _retire(item)
         for pool in (self.executor, self.aside):
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -149,10 +168,6 @@ class Shelf:
                 if stamp is not None and stamp != watched.stamp:
                     watched.stamp = stamp
                     self._renew(watched)
-
-    def _follow(self) -> None:
-        while not self._stop.wait(self._poll_s):
-            self.look()
 
     def _renew(self, watched: _Watched) -> None:
         workspace = watched.place.workspace
@@ -176,10 +191,17 @@ class Shelf:
         table = {name: one for name, one in self._live.items() if name != watched.product}
         self._live = {**table, served.product: served}
         watched.product = served.product
-        self._log({"event": "release_live", "product": served.product, "release": served.release, "digest": served.digest,
-                   "before": None if before is None else before.release, "row_ms": round(served.seconds_a_row * 1e3, 4)})  # fmt: skip
+        if before is not None:
+            _retire(before)
+        event: dict[str, Any] = {
+            "event": "release_live", "product": served.product, "release": served.release, "digest": served.digest,
+            "before": None if before is None else before.release,
+        }  # fmt: skip
+        if isinstance(served, Served):
+            event["row_ms"] = round(served.seconds_a_row * 1e3, 4)
+        self._log(event)
 
-    def _pin(self, product: str, release: str) -> Served:
+    def _pin(self, product: str, release: str) -> Item:
         number = _number(release, product)
         with self._loading:
             watched = next((one for one in self._watched if one.product == product), None)
@@ -190,18 +212,26 @@ class Shelf:
             registry = Registry.open(watched.place.workspace)
             version = next((item for item in registry.versions if item.version == number), None)
             if version is None:
-                known = ", ".join(f"v{item.version}" for item in registry.versions)
-                raise InputError(
-                    f"{product} has no release {release[:40]}.", code="release_unknown", where="release", hint=f"Known: {known}."
-                )  # fmt: skip
-            served = self._load(watched, registry.path(version), version)
+                raise _no_release(product, release, [f"v{item.version}" for item in registry.versions])
+            try:
+                served = self._load(watched, registry.path(version), version)
+            except InputError as error:  # what is wrong with a release is no fault of the caller
+                raise ArtifactError(str(error), code="release_refused", where=product) from error
             watched.pinned[number] = served
-            while len(watched.pinned) > _PINNED_MOST:
-                watched.pinned.popitem(last=False)
+            most = _PINNED_LANGUAGE_MOST if isinstance(served, ServedLanguage) else _PINNED_MOST
+            while len(watched.pinned) > most:
+                _retire(watched.pinned.popitem(last=False)[1])
             return served
 
-    def _load(self, watched: _Watched, folder: Path, version: Version) -> Served:
+    def _load(self, watched: _Watched, folder: Path, version: Version) -> Item:
         place = watched.place
+        if is_language_release(folder):
+            return open_language(
+                folder, version, precision=place.precision, public_key=place.public_key, max_tokens=place.max_tokens,
+                marking=place.marking, load_engine=self._load_engine,
+            )  # fmt: skip
+        if is_encoder_release(folder):
+            return open_encoder(folder, version, public_key=place.public_key, threads=self._threads)
         return open_release(
             folder,
             version,
@@ -216,6 +246,18 @@ class Shelf:
             f"There is no model {product[:80]!r}.", code="model_unknown", where="model",
             hint=nearest(product, self._live) or "GET /v1/models lists what is served.",
         )  # fmt: skip
+
+
+def _retire(item: Item) -> None:
+    """The memory of a language model is given back at once; a predictor's goes with the last who holds it."""
+    if isinstance(item, ServedLanguage):
+        item.retire()
+
+
+def _no_release(product: str, release: str, known: Sequence[str]) -> InputError:
+    return InputError(
+        f"{product} has no release {release[:40]}.", code="release_unknown", where="release", hint=f"Known: {', '.join(known)}."
+    )  # fmt: skip
 
 
 def _number(release: str, product: str) -> int:

@@ -14,6 +14,9 @@ class Settings:
     reason_rows: int = 64
     reasons: int = 16
     seconds: float = 30.0
+    answer_seconds: float = 600.0  # of an answer that is written token by token
+    send_seconds: float = 30.0  # a client that takes nothing for so long has left
+    choices: int = 8  # of one request: n, or n for each of several prompts
     docs: bool = True
     metrics: bool = True
     metrics_key: str | None = None

@@ -35,16 +35,17 @@ class Settler:
         self._ledger = ledger
         self._ask = ask
         self._settled = settled
-        self._pending: deque[tuple[Event, int]] = deque()  # with the journal's offset behind each
+        # The events of one request stay together, with the journal's offset behind them: all are settled, or none.
+        self._pending: deque[tuple[tuple[Event, ...], int]] = deque()
         self._overflowed = False
         self._offset = 0  # what the database holds
 
-    def add(self, event: Event, end: int) -> None:
-        """An event that the journal holds; `end` is the offset behind it."""
+    def add(self, events: tuple[Event, ...], end: int) -> None:
+        """The events of one request that the journal holds; `end` is the offset behind them."""
         if len(self._pending) >= self._kept:
             self._overflowed = True
         if not self._overflowed:
-            self._pending.append((event, end))
+            self._pending.append((events, end))
 
     async def flush(self) -> None:
         """Returns when the database holds all that the journal held at the call. Raises EnvironmentFailure."""
@@ -55,20 +56,21 @@ class Settler:
                     await self._read_again()
                 batch = [self._pending[place] for place in range(min(_BATCH, len(self._pending)))]
                 end = batch[-1][1]
-                await self._ask(self._ledger.settle, [event for event, _ in batch], end)
+                await self._ask(self._ledger.settle, [event for events, _ in batch for event in events], end)
                 self._offset = end
-                for event, _ in batch:
+                for events, _ in batch:
                     self._pending.popleft()
-                    self._settled(event)
+                    for event in events:
+                        self._settled(event)
                 self._journal.trim(end)
 
     async def _read_again(self) -> None:
         """After a long time without the database: the events that found no room in memory."""
 
-        def read() -> list[tuple[Event, int]]:
-            found: list[tuple[Event, int]] = []
+        def read() -> list[tuple[tuple[Event, ...], int]]:
+            found: list[tuple[tuple[Event, ...], int]] = []
             for record in replay(self._journal.folder, self._offset):
-                found.extend((event, record.end) for event in record.events)
+                found.append((record.events, record.end))
                 if len(found) >= self._kept:
                     break
             return found

@@ -16,7 +16,7 @@ from tradewind.business import credit, limits, recovery
 from tradewind.business.database import Database
 from tradewind.business.journal import Event
 from tradewind.business.ledger import Grant, Lease, Ledger
-from tradewind.business.settlement import Key
+from tradewind.business.settlement import POOL, Key
 from tradewind.business.subscription import Subscription
 from tradewind.clock import milliseconds
 from tradewind.errors import EnvironmentFailure, TradewindError
@@ -253,7 +253,7 @@ class Supply:
 
     def settled(self, event: Event) -> None:
         """The database has taken an event: its units are no longer leased."""
-        holding = self._holdings.get((event.account_id, event.meter))
+        holding = self._holdings.get((event.account_id, POOL))
         if holding is not None and holding.key.period_start_ms == event.period_start_ms:
             holding.unsettled -= event.units
             holding.lease -= event.units
@@ -320,7 +320,7 @@ def _too_fast(tokens: Tokens, wanted: int, taken: limits.Taken) -> Refused:
         return Refused(
             f"{wanted} {tokens.kind} at once never fit into {tokens.rate_per_s:g} a second.",
             code=f"{tokens.kind}_limited",
-            hint="Send fewer rows in one request.",
+            hint="Ask for fewer in one request.",
         )
     headers: Headers = (
         (b"x-ratelimit-limit-" + tokens.kind.encode(), b"%d" % max(1, int(tokens.rate_per_s))),

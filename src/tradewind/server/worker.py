@@ -28,12 +28,12 @@ from tradewind.clock import SystemClock
 from tradewind.errors import ArtifactError, TradewindError
 from tradewind.privacy.retention import Retention
 from tradewind.privacy.vault import Vault
-from tradewind.server import account, admin
+from tradewind.server import account, admin, tracing
 from tradewind.server.app import App, create_app
 from tradewind.server.auth import Authenticator
 from tradewind.server.gate import Gate, OpenGate
 from tradewind.server.metering import Meter
-from tradewind.server.observe import Observer, configured_tracer
+from tradewind.server.observe import Observer
 from tradewind.server.recording import Recorder
 from tradewind.server.serving import Place, Shelf
 from tradewind.server.settings import Settings
@@ -81,9 +81,11 @@ def work(site: Site, sockets: list[socket.socket], ready: Callable[[], None]) ->
 
 
 async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], None]) -> int:
-    observer = Observer(requests=site.access_log, tracer=configured_tracer(os.environ))
+    observer = Observer(requests=site.access_log)
+    observer.tracing = tracing.configured(os.environ, observer.event)
     shelf = Shelf(site.places, log=observer.event).open()
     if len(shelf) == 0:
+        observer.write()
         raise ArtifactError(
             "No release could be loaded.", code="nothing_to_serve", where=str(site.places[0].workspace.home),
             hint="The lines above say why; tradewind verify checks each.",

@@ -18,6 +18,8 @@ from tradewind.train.tasks import choose_monitor
 Modality: TypeAlias = Literal["tabular", "text", "image"]
 
 _LARGE_BATCH = 128
+# Refitting doubles the time: worth it while rows are few, but for texts it changed nothing (LAB.md).
+_REFIT_ROWS = 20_000
 _DESCENT_EPOCHS = 300  # of gradient descent, one step each
 _COUPLED_DECAY = 1e-4  # L2 through the gradient needs far less than decoupled decay
 _AVERAGE_DECAY = 0.995
@@ -129,6 +131,10 @@ def resolve(product: Product, facts: Facts) -> Product:
     recipe = _ADAPTED[product.model.adapt] if chosen[main] == "pretrained" else _RECIPES[main][chosen[main]]
     model = _model(product.model, chosen, main, recipe)
     train = _train(product.train, recipe, facts)
+    if train.refit == "auto":
+        few = facts.validation_rows > 0 and facts.rows <= _REFIT_ROWS
+        own = isinstance(product.data.split.validation, float) and not product.data.split.by.startswith("column:")
+        train = train.model_copy(update={"refit": few and own and "text" not in facts.modalities})
     data = product.data.model_copy(update={"augment": _augment(product.data.augment, facts)})
     return product.model_copy(update={"model": model, "train": train, "data": data})
 

@@ -25,7 +25,7 @@ from tradewind.train.checkpoints import newest_checkpoint, save_checkpoint
 from tradewind.train.device import Precision, autocast, generator_states, reproducible, restore_generators
 from tradewind.train.schedules import Schedule
 from tradewind.train.steplog import Sink, StepLog
-from tradewind.train.tasks import BatchSource, Task, lower_is_better
+from tradewind.train.tasks import BatchSource, LongTask, Task, lower_is_better
 
 _LOG_SECONDS = 1.0  # of training between two records or two looks at the clock of the log
 _LOG_STEPS = 50
@@ -89,16 +89,23 @@ def fit(
     sinks: Sequence[Sink] = (),
     overrides: dict[str, dict[str, float]] | None = None,
     progress: Callable[[Progress], None] | None = None,
+    stop_after: int | None = None,
+    steps: int | None = None,
 ) -> Fitted:
     """Trains `model` (already on `device`) in place, by resolved `settings`, and leaves the best weights in it.
 
     `folder` gets `steps.jsonl` and `checkpoints/`; when it holds those of an interrupted call with the same arguments,
-    that one is continued, and the weights come out bit-identical. `fingerprint` names the columns.
+    that one is continued, and the weights come out bit-identical. `fingerprint` names the columns. `stop_after` ends it
+    after so many epochs, on the schedule of all of them; `steps` makes the last epoch as short as leaves so many in all.
     Raises ModelError when the run diverges or does not move, EnvironmentFailure when the disk is full.
     """
     threads = settings.threads if isinstance(settings.threads, int) else None
     with reproducible(seed=settings.seed, threads=threads, device=device):
         run = _Run(model, task, batches, settings, folder, fingerprint, device, precision, sinks, overrides, progress)
+        if steps is not None:
+            run.steps = run.schedule.total_steps = min(steps, run.steps)
+        if stop_after is not None:
+            run.last_epoch = min(run.last_epoch, stop_after)
         return run.go()
 
 
@@ -121,7 +128,7 @@ class _Run:
         self.model, self.task, self.batches = model, task, batches
         self.folder, self.fingerprint = folder, fingerprint
         self.device, self.precision, self.progress = device, precision, progress
-        self.epochs = _number(settings.epochs)
+        self.epochs = self.last_epoch = _number(settings.epochs)
         self.accumulate = settings.accumulate
         self.rate = float(settings.learning_rate)
         self.clip = settings.clip if isinstance(settings.clip, float) else None
@@ -171,7 +178,7 @@ class _Run:
 
     def go(self) -> Fitted:
         try:
-            while self.at.epoch < self.epochs and self.at.stopped is None:
+            while self.at.epoch < self.last_epoch and self.at.stopped is None:
                 self._epoch()
             if self.saved_step > self.first_step:  # what follows may be killed too, and training was long
                 self._save()
@@ -198,6 +205,8 @@ class _Run:
         pending = 0
         part_weight: Tensor | None = None
         for batch in self.batches.epoch(at.epoch, at.batches):
+            if at.step >= self.steps:
+                break
             # ---- 4. forward and backward, batch by batch
             with autocast(self.precision, self.device):
                 loss = self.task.step(batch)
@@ -293,6 +302,7 @@ class _Run:
         loss = float(self.loss_sum) / weight if weight > 0 else 0.0
         guards.check_loss(loss, step=self.at.step)
         rate = self.rate * self.schedule.factor(self.at.step - 1)
+        rates = self.task.rates(now - self.started) if isinstance(self.task, LongTask) else {}
         self.log.write(
             {
                 "step": self.at.step,
@@ -301,23 +311,24 @@ class _Run:
                 "learning_rate": rate,
                 "rows_per_s": round(self.rows / max(now - self.started, 1e-9), 1),
                 "seconds": round(self._seconds(), 3),
+                **rates,
             }
         )
         self.logged, self.logged_step = now, self.at.step
-        self._report(loss, {})
+        self._report(loss, rates)
 
     def _report(self, loss: float, figures: dict[str, float]) -> None:
         if self.progress is None:
             return
         took = time.perf_counter() - self.started
-        done = max(1, self.at.step - self.first_step)
-        left = 0.0 if self.at.stopped else took / done * (self.steps - self.at.step)
+        steps = min(self.steps, self.steps_per_epoch * self.last_epoch)
+        left = 0.0 if self.at.stopped else took / max(1, self.at.step - self.first_step) * (steps - self.at.step)
         self.progress(
             Progress(
                 step=self.at.step,
-                steps=self.steps,
+                steps=steps,
                 epoch=self.at.epoch + (self.at.batches > 0),
-                epochs=self.epochs,
+                epochs=self.last_epoch,
                 loss=loss,
                 rows_per_s=self.rows / max(took, 1e-9),
                 seconds_left=min(left, self.max_seconds - self._seconds()),
@@ -345,6 +356,7 @@ class _Run:
             "schedule": self.schedule.state(),
             "average_updates": self.average.updates,
             "movement": self.movement.state(),
+            "task": self.task.state() if isinstance(self.task, LongTask) else None,
         }
         tensors = {
             "model": trained_tensors(self.model),
@@ -371,6 +383,8 @@ class _Run:
         self.at = _Position(**found.state["position"])
         self.schedule.restore(found.state["schedule"])
         self.movement.restore(found.state["movement"])
+        if isinstance(self.task, LongTask):
+            self.task.restore(found.state["task"])
         load_into(self.model, found.tensors["model"], where="checkpoint", partial=True)
         self.optimizer.restore(found.tensors.get("optimizer", {}))
         self.average.restore(found.tensors.get("average", {}), found.state["average_updates"])

@@ -34,7 +34,7 @@ from tradewind.model.weights import load_model, parameters, save_model
 from tradewind.product import Product
 from tradewind.release.golden import Golden, write_golden
 from tradewind.train.defaults import Facts, resolve
-from tradewind.train.device import choose_device, choose_precision, environment, to_tensor
+from tradewind.train.device import Precision, choose_device, choose_precision, environment, to_tensor
 from tradewind.train.guards import check_target
 from tradewind.train.loop import Fitted, Progress, fit
 from tradewind.train.objectives import Objective, balanced_weights
@@ -55,7 +55,7 @@ _NOT_IN_DIGEST = {"checkpoint", "sinks", "threads"}
 @dataclass(frozen=True)
 class Run:
     """A finished run: `product.json` resolved, `steps.jsonl`, `checkpoints/`, `best.safetensors`, `model.onnx`,
-    `golden.npz`, `golden.json`, `environment.json`, `summary.json`."""
+    `golden.npz`, `golden.json`, `environment.json`, `summary.json`; after refitting `held_out.npz` and `refit/` too."""
 
     artifact: Artifact
 
@@ -68,6 +68,17 @@ class Run:
         """Seconds, steps, epochs, the best epoch, its validation figures, parameters, why it stopped."""
         summary: dict[str, Any] = read_json(self.artifact.folder / "summary.json")
         return summary
+
+    @cached_property
+    def held_out(self) -> NDArray[np.float32] | None:
+        """Of a run that was refitted: probabilities [R, K] or values [R] that the validation rows got from the model
+        which had not learnt from them. None where the final model itself has not."""
+        path = self.artifact.folder / "held_out.npz"
+        if not path.exists():
+            return None
+        with np.load(path, allow_pickle=False) as content:
+            outputs: NDArray[np.float32] = content["outputs"]
+        return outputs
 
     @property
     def graph(self) -> Path:
@@ -115,21 +126,18 @@ def train(
     with workspace.making("run", made_of, parents={"dataset": dataset.artifact.digest}, resume=True) as folder:
         write_json(folder / "product.json", product.resolved())
         threads = _threads(folder, product, device, small=not features.layout.tensors)
-        model = assemble(product, features, seed=settings.seed).to(device)
-        _remember(model, [split, held], device)
-        fitted = fit(
-            model, _task(model, product, features, split, held, device), _batches(product, features, split),
-            settings=settings.model_copy(update={"threads": threads}), folder=folder, fingerprint=features.fingerprint,
-            device=device, precision=precision, overrides=model.parameter_groups(), progress=progress,
-            sinks=open_sinks(settings.sinks, folder, product=product.product),
-        )  # fmt: skip
+        fitting = _Fitting(product, dataset, folder, device, precision, threads, progress)
+        model, fitted = fitting.first()
+        refitted = None
+        if settings.refit and held.rows:
+            _write_held_out(folder, model, features, held)
+            model, refitted = fitting.again(fitted.best_epoch)
         # ---- 4. what it leaves behind
-        _forget(model)
         save_model(model, folder / "best.safetensors", metadata={"fingerprint": features.fingerprint})
         raw, golden = golden_rows(features, held if held.rows else split)
         report = export(model, features, folder, golden=golden)
         _write_golden(folder, model.cpu(), features, raw, golden)
-        write_json(folder / "summary.json", _summary(fitted, report, model, split.rows))
+        write_json(folder / "summary.json", _summary(fitted, refitted, report, model, split.rows))
     made = workspace.find("run", digest_json(made_of))
     assert made is not None
     return Run(made)
@@ -182,23 +190,69 @@ def objective_for(product: Product, features: FeatureSet, target: NDArray[Any]) 
     )  # fmt: skip
 
 
-def _task(
-    model: TradewindModel, product: Product, features: FeatureSet, split: Split, held: Split, device: torch.device
-) -> SupervisedTask:
+class _Fitting:
+    """A model and what it learns from, made the same way for the first training and for the one on all rows."""
+
+    def __init__(
+        self, product: Product, dataset: Dataset, folder: Path, device: torch.device, precision: Precision,
+        threads: int, progress: Callable[[Progress], None] | None,
+    ) -> None:  # fmt: skip
+        self.product, self.features, self.folder = product, dataset.features, folder
+        self.split, self.held = dataset.split("train"), dataset.split("validation")
+        self.device, self.precision, self.progress = device, precision, progress
+        self.settings = product.train.model_copy(update={"threads": threads})
+
+    def first(self) -> tuple[TradewindModel, Fitted]:
+        """On the training split; validation chooses the weights."""
+        return self._fit(self.split, self.held, self.folder)
+
+    def again(self, epochs: int) -> tuple[TradewindModel, Fitted]:
+        """On training and validation rows from the same start, for as many epochs as were best without the latter."""
+        folder = self.folder / "refit"
+        folder.mkdir(exist_ok=True)
+        return self._fit(self.split.joined(self.held), None, folder, epochs=epochs)
+
+    def _fit(
+        self, split: Split, held: Split | None, folder: Path, *, epochs: int | None = None
+    ) -> tuple[TradewindModel, Fitted]:
+        model = assemble(self.product, self.features, seed=self.settings.seed).to(self.device)
+        _remember(model, [split, held] if held is not None else [split], self.device)
+        fitted = fit(
+            model, self._task(model, split, held), self._batches(split), settings=self.settings, folder=folder,
+            fingerprint=self.features.fingerprint, device=self.device, precision=self.precision,
+            overrides=model.parameter_groups(), progress=self.progress, stop_after=epochs,
+            sinks=open_sinks(self.settings.sinks, folder, product=self.product.product),
+        )  # fmt: skip
+        _forget(model)
+        return model, fitted
+
+    def _task(self, model: TradewindModel, split: Split, held: Split | None) -> SupervisedTask:
+        target = self.features.target
+        unit = (target.mean, target.scale) if isinstance(target, NumberTarget) else None
+        return SupervisedTask(
+            model=model, objective=objective_for(self.product, self.features, split.target), device=self.device,
+            validation=_in_order(held, self.features) if held is not None and held.rows else None,
+            monitor=self.settings.monitor, unit=unit,
+        )  # fmt: skip
+
+    def _batches(self, split: Split) -> Batches:
+        assert isinstance(self.settings.batch, int)
+        seed = self.settings.seed
+        augment = build_augment(self.product.data.augment, self.features, seed, raw=split.raw_column)
+        return Batches(split, size=self.settings.batch, seed=seed, shuffle=True, augment=augment)
+
+
+def _in_order(split: Split, features: FeatureSet) -> Batches:
     size = _VALIDATION_ROWS_TENSORS if features.layout.tensors else _VALIDATION_ROWS
-    unit = (features.target.mean, features.target.scale) if isinstance(features.target, NumberTarget) else None
-    return SupervisedTask(
-        model=model, objective=objective_for(product, features, split.target), device=device,
-        validation=Batches(held, size=size, seed=0, shuffle=False) if held.rows else None,
-        monitor=product.train.monitor, unit=unit,
-    )  # fmt: skip
+    return Batches(split, size=size, seed=0, shuffle=False)
 
 
-def _batches(product: Product, features: FeatureSet, split: Split) -> Batches:
-    assert isinstance(product.train.batch, int)
-    seed = product.train.seed
-    augment = build_augment(product.data.augment, features, seed, raw=split.raw_column)
-    return Batches(split, size=product.train.batch, seed=seed, shuffle=True, augment=augment)
+def _write_held_out(folder: Path, model: TradewindModel, features: FeatureSet, held: Split) -> None:
+    """What the first model says of the validation rows, before a second one learns from them: they are still unseen."""
+    parts = [predict(model, features, batch.inputs) for batch in _in_order(held, features).epoch(0)]
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, outputs=np.concatenate(parts))
+    write_bytes(folder / "held_out.npz", buffer.getvalue())
 
 
 def _remember(model: TradewindModel, splits: list[Split], device: torch.device) -> None:
@@ -247,13 +301,16 @@ def _write_golden(
     write_bytes(folder / "golden.npz", buffer.getvalue())
 
 
-def _summary(fitted: Fitted, report: ExportReport, model: TradewindModel, rows: int) -> dict[str, Any]:
+def _summary(
+    fitted: Fitted, refitted: Fitted | None, report: ExportReport, model: TradewindModel, rows: int
+) -> dict[str, Any]:
     exported = {key: value for key, value in asdict(report).items() if key != "path"}
     figures = {name: value for name, value in fitted.figures.items() if name != "loss"}
     summary = {
         "seconds": fitted.seconds, "steps": fitted.steps, "epochs": fitted.epochs, "best_epoch": fitted.best_epoch,
         "monitor": fitted.monitor, "validation": figures, "loss": fitted.figures.get("loss"), "stopped": fitted.stopped,
-        "resumed": fitted.resumed, "rows": rows, "parameters": parameters(model), "export": exported,
+        "resumed": fitted.resumed, "rows": rows,
+        "refit": None if refitted is None else {"epochs": refitted.epochs, "seconds": refitted.seconds, "loss": refitted.figures["loss"]}, "parameters": parameters(model), "export": exported,
     }  # fmt: skip
     found: dict[str, Any] = json.loads(json.dumps(summary))
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -79,7 +79,20 @@ class Task(Protocol):
         ...
 
 
-_LOWER = frozenset({"loss", "log_loss", "rmse", "mae", "error"})
+@runtime_checkable
+class LongTask(Protocol):
+    """What a task may have besides: figures of its own pace for the log, and a state that a checkpoint keeps."""
+
+    def rates(self, seconds: float) -> dict[str, float]:
+        """`seconds` since this attempt began."""
+        ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def restore(self, state: Mapping[str, Any]) -> None: ...
+
+
+_LOWER = frozenset({"loss", "log_loss", "rmse", "mae", "error", "validation_loss", "perplexity", "bits_per_byte"})
 CLASSIFICATION_FIGURES = ("log_loss", "accuracy", "f1_macro", "roc_auc")
 REGRESSION_FIGURES = ("rmse", "mae", "r2")
 

@@ -1,0 +1,250 @@
+"""`tradewind release` for a language model: a run becomes a signed bundle with a graph for each precision.
+
+Not here: building graphs (`model/genai.py`), what a bundle holds (`release/language.py`), running it (`engines/`).
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tradewind import __version__
+from tradewind.artifacts import Artifact, open_artifact
+from tradewind.cli.evaluate_language import LanguageEvaluation
+from tradewind.cli.session import Session
+from tradewind.data.corpus import Corpus
+from tradewind.data.packed import Packed
+from tradewind.engines.genai import GenaiEngine
+from tradewind.engines.loading import verify_release
+from tradewind.engines.scoring import token_losses
+from tradewind.errors import ModelError, VerificationFailed
+from tradewind.evaluate.report import JSON_FILE, PAGE_FILE
+from tradewind.features.language import LanguageTokenizer
+from tradewind.files import digest_json, write_text
+from tradewind.model.decoder_config import DecoderConfig
+from tradewind.model.genai import Precision, build_genai
+from tradewind.model.hf_folder import read_config
+from tradewind.release import language as bundles
+from tradewind.release.bundle import FORMAT, seal
+from tradewind.release.language import LanguageGolden, PrecisionFigures
+from tradewind.release.language_card import render_language
+from tradewind.release.registry import register
+from tradewind.release.signing import KeyPair, key_pair, make_key_pair
+from tradewind.train.language import LanguageRun
+
+_MEASURED_TOKENS = 20_000  # of validation documents, for what a precision loses
+_ADAPTER = "adapter"
+
+
+def release_language(session: Session, corpus: Corpus, run: LanguageRun, evaluation: LanguageEvaluation) -> Artifact:
+    """The signed release of a report; the finished one at once when nothing it is made from has changed.
+
+    Raises VerificationFailed when a graph does not give the trainer's logits, GateFailed when a precision loses more than
+    it may, ModelError for a model that cannot be built.
+    """
+    if run.summary["objective"] == "mlm":
+        raise ModelError(
+            "An encoder of masked words does not write, so it has no release of its own.",
+            code="objective_unsuited",
+            where="train.objective",
+            hint=f"Name {run.hf} as model.pretrained of a product with a text column.",
+        )
+    with session.timed("release", "Release"):
+        settings, workspace = session.product.release, session.workspace
+        pair = key_pair(workspace.keys)
+        if pair is None:
+            pair = make_key_pair(workspace.keys)
+            session.voice.say(f"made a signing key: {pair.private}")
+        parents = {
+            "dataset": corpus.artifact.digest,
+            "run": run.artifact.digest,
+            "report": evaluation.artifact.digest,
+        }
+        plans = {name: plan.model_dump(mode="json") for name, plan in session.product.serve.plans.items()}
+        made_of = {
+            "format": FORMAT,
+            "made_with": __version__,
+            "parents": parents,
+            "release": settings.model_dump(mode="json"),
+            "plans": plans,
+        }
+        artifact = workspace.find("release", digest_json(made_of))
+        if artifact is None:
+            with workspace.making("release", made_of, parents=parents) as folder:
+                manifest = {"made_with": __version__, "parents": parents, "plans": plans}
+                _fill(session, corpus, run, evaluation, folder, manifest, pair)
+            artifact = open_artifact(workspace.folder("release", digest_json(made_of)), kind="release")
+        # 5. Opened as it will be served, in every precision: signature, template, golden prompts.
+        verify_release(artifact.folder, public_key=pair.public)
+        version = register(workspace, artifact.digest, artifact.folder)
+    session.outcome.artifacts["release"] = str(artifact.folder)
+    session.voice.say(f"v{version.version} is signed and is the candidate")
+    return artifact
+
+
+def _fill(
+    session: Session,
+    corpus: Corpus,
+    run: LanguageRun,
+    evaluation: LanguageEvaluation,
+    folder: Path,
+    manifest: dict[str, Any],
+    pair: KeyPair,
+) -> None:
+    product = session.product
+    config = DecoderConfig.from_hf(read_config(run.hf))
+    tokenizer = corpus.tokenizer
+    golden = bundles.read_trained_golden(run.golden)
+    alone = product.release.adapter == "alone"
+
+    # 1. The weights, or the adapter alone, and the golden prompts.
+    if alone:
+        _adapter_alone(run, golden, folder)
+        tokenizer.save(folder / bundles.TOKENIZER)
+    else:
+        shutil.copytree(run.hf, folder / bundles.HF)
+        if run.adapter is not None:
+            shutil.copytree(run.adapter, folder / bundles.ADAPTER)
+    bundles.write_language_golden(folder / bundles.GOLDEN, golden)
+
+    # 2. A graph for each precision, measured and held against its limit.
+    figures: dict[str, PrecisionFigures] = {}
+    if not alone:
+        figures = _precisions(session, corpus, run, golden, folder)
+        bundles.refuse_lossy(figures, {str(name): share for name, share in product.release.quantization_loss.items()})
+
+    # 3. What it is.
+    pretrained = run.product.model.pretrained
+    manifest |= {
+        "product": product.product,
+        "task": bundles.TASK,
+        "family": config.family,
+        "parameters": config.parameters(),
+        "context": config.context,
+        "vocabulary": config.vocabulary,
+        "specials": {
+            "bos": tokenizer.specials.bos,
+            "eos": tokenizer.specials.eos,
+            "pad": tokenizer.specials.pad,
+            "stops": list(tokenizer.specials.stops),
+        },
+        "template_sha256": bundles.template_digest(tokenizer.template),
+        "tokenizer_fingerprint": tokenizer.fingerprint,
+        "precisions": bundles.described(figures),
+        "parity": {"tolerance": golden.tolerance, "prompts": len(golden.prompts)},
+        "meters": list(bundles.METERS),
+        "trained_from": Path(pretrained).name if pretrained else None,
+        "base": bundles.weight_digests(Path(pretrained)) if alone and pretrained else None,
+    }
+
+    # 4. The report and the card; then all is signed.
+    report = folder / "report"
+    report.mkdir()
+    for name in (JSON_FILE, PAGE_FILE):
+        shutil.copyfile(evaluation.artifact.folder / name, report / name)
+    card = render_language(manifest, evaluation.content, product.resolved(), run.summary)
+    write_text(report / "card.md", card)
+    seal(folder, manifest, pair)
+
+
+def _precisions(
+    session: Session, corpus: Corpus, run: LanguageRun, golden: LanguageGolden, folder: Path
+) -> dict[str, PrecisionFigures]:
+    """Builds and measures. fp32 is always built, since the others are held against it; it stays only where asked for."""
+    wanted: list[Precision] = list(dict.fromkeys(session.product.release.precisions))
+    built: list[Precision] = ["fp32", *[one for one in wanted if one != "fp32"]]
+    genai = folder / bundles.GENAI
+    session.voice.progress("building graphs", 0.0)
+    build_genai(run.hf, genai, precisions=built)
+    documents, size = _held_out(corpus)
+    figures: dict[str, PrecisionFigures] = {}
+    full = 0.0
+    for done, precision in enumerate(built, 1):
+        session.voice.progress(f"measuring {precision}", done / (len(built) + 1))
+        bits = sum(_bits(losses, tokens) for losses, tokens in zip(
+            token_losses(genai / precision, [tokens for tokens, _ in documents]), documents, strict=True))  # fmt: skip
+        per_byte = bits / max(1, size)
+        full = full or per_byte
+        difference = _golden_difference(genai / precision, corpus.tokenizer, golden)
+        if precision == "fp32" and not difference <= golden.tolerance:
+            raise VerificationFailed(
+                f"The fp32 graph is {difference:.2g} away from the trainer's logits; at most {golden.tolerance:.2g} is "
+                "allowed.",
+                code="golden",
+                where=str(run.hf),
+                hint="Report it with the model's config.json; hf/ can be served with vLLM.",
+            )
+        loss = per_byte / full - 1 if full else 0.0
+        figures[precision] = PrecisionFigures(bundles.folder_bytes(genai / precision), per_byte, loss, difference)
+        session.voice.say(
+            f"{precision}: {figures[precision].bytes / 1e6:.1f} MB, {per_byte:.4f} bits per byte ({loss:+.2%}), "
+            f"{difference:.2g} from the trainer's logits"
+        )
+    if "fp32" not in wanted:
+        shutil.rmtree(genai / "fp32")
+        del figures["fp32"]
+    return figures
+
+
+def _bits(losses: Any, document: tuple[Any, Any]) -> float:
+    """Of the targets that count: all, or answers."""
+    _, learnt = document
+    return float((losses * learnt[1:]).sum() / math.log(2))
+
+
+def _held_out(corpus: Corpus) -> tuple[list[tuple[Any, Any]], int]:
+    """Validation documents with what of them counts, and the bytes of text that the counted targets cover."""
+    packed: Packed = corpus.split("validation")
+    tokenizer: LanguageTokenizer = corpus.tokenizer
+    documents, seen, size = [], 0, 0
+    for begin, end in zip(packed.starts[:-1].tolist(), packed.starts[1:].tolist(), strict=True):
+        end = min(end, begin + _MEASURED_TOKENS - seen)
+        if end - begin < 2:
+            break
+        tokens = np.asarray(packed.tokens[begin:end], dtype=np.int64)
+        learnt = np.ones(len(tokens)) if packed.mask is None else np.asarray(packed.mask[begin:end], dtype=np.float64)
+        documents.append((tokens, learnt))
+        size += len(tokenizer.decode(tokens[1:][learnt[1:] > 0].tolist()).encode())
+        seen += len(tokens)
+    return documents, size
+
+
+def _golden_difference(
+    folder: Path, tokenizer: LanguageTokenizer, golden: LanguageGolden, adapter: Path | None = None
+) -> float:
+    engine = GenaiEngine(folder, tokenizer, slots=1, adapters={_ADAPTER: adapter} if adapter else None)
+    try:
+        found = engine.last_logits(golden.prompts, adapter=_ADAPTER if adapter else None)
+    finally:
+        engine.close()
+    return float(np.abs(found - golden.logits).max())
+
+
+def _adapter_alone(run: LanguageRun, golden: LanguageGolden, folder: Path) -> None:
+    """The adapter, after it gave the trainer's logits on the base that it was trained on, by the graph that will serve it."""
+    base = run.product.model.pretrained
+    if run.adapter is None or base is None:
+        raise ModelError(
+            "There is no adapter to ship alone.",
+            code="adapter_missing",
+            where="release.adapter",
+            hint="Train with model.pretrained and model.adapt: lora, or leave out release.adapter.",
+        )
+    shutil.copytree(run.adapter, folder / bundles.ADAPTER)
+    with tempfile.TemporaryDirectory() as temporary:
+        build_genai(Path(base), Path(temporary), precisions=["fp32"])
+        tokenizer = LanguageTokenizer.open(run.hf)
+        difference = _golden_difference(Path(temporary) / "fp32", tokenizer, golden, folder / bundles.ADAPTER)
+    if not difference <= golden.tolerance:
+        raise VerificationFailed(
+            f"The adapter on its base is {difference:.2g} away from the trainer's logits; at most {golden.tolerance:.2g} is "
+            "allowed.",
+            code="golden",
+            where=str(run.adapter),
+            hint="Ship merged weights with release.adapter: merged.",
+        )

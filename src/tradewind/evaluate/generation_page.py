@@ -1,0 +1,206 @@
+"""The report of a language model as one self-contained HTML page: report.json in, words and pictures out.
+
+Not here: any computing, and what it shares with other reports: words (`strings.py`), pictures, the style (`page.css`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from tradewind.evaluate import pictures
+from tradewind.evaluate.generation_words import LanguageStrings
+
+Json: TypeAlias = Mapping[str, Any]
+
+_DASH = "–"
+_OPEN_SAMPLES = 4
+_LINES = {
+    "perplexity": 5,
+    "longest_verbatim": 0,
+}  # figures of another size: significant digits, or none after the point
+_ENDS = ("value", "low", "high")
+_NONE: Json = {}
+
+
+def render(report: Json, *, language: str, with_pictures: bool = True) -> str:
+    """The page as HTML text, self-contained. Without pictures the words and numbers alone, for `verify`."""
+    words = LanguageStrings(language)
+    page = _Page(report, words, pictures.draw if with_pictures else lambda chart, *, label, name: "<svg></svg>")
+    return _template().render(r=report, w=words, p=page, language=language)
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("generation_page.html")
+
+
+class _Page:
+    """What the template asks for: formatted numbers, chosen rows, drawn pictures."""
+
+    def __init__(self, report: Json, words: LanguageStrings, draw: Callable[..., str]) -> None:
+        self.report, self.words, self._draw = report, words, draw
+        self.primary: str = report["primary"]
+        self.measure: str = report["measure"]
+        self.headline: Json = report["figures"]["test"][self.primary]
+        self.failed = [gate for gate in report["gates"] if not gate["passed"]]
+        self.model: Json = report["model"]
+        self.data: Json = report["data"]
+        self.names = list(report["figures"]["test"])
+
+    # ------------------------------------------------------------ numbers
+
+    def number(self, value: float | None, name: str = "", *, signed: bool = False) -> str:
+        """Four decimals; perplexity five significant digits; counts none."""
+        if value is None:
+            return _DASH
+        sign = "+" if signed and value > 0 else ""
+        digits = _LINES.get(name)
+        if digits == 0:
+            text = f"{value:,.0f}"
+        elif digits is not None:
+            places = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
+            text = f"{value:,.{max(places, 0)}f}" if abs(value) < 1e9 else f"{value:.3g}"
+        else:
+            text = f"{value:.4f}"
+        return sign + text.replace("-", "−")
+
+    def interval(self, figure: Json, name: str = "", *, signed: bool = False) -> str:
+        if figure["low"] is None:
+            return ""
+        low, high = (self.number(figure[end], name, signed=signed) for end in ("low", "high"))
+        return f"{low} {self.words('to')} {high}"
+
+    def count(self, value: float | None) -> str:
+        return _DASH if value is None else f"{value:,.0f}"
+
+    def percent(self, share: float | None, *, signed: bool = False) -> str:
+        if share is None:
+            return _DASH
+        return (f"{100 * share:+.1f} %" if signed else f"{100 * share:.1f} %").replace("-", "−")
+
+    def seconds(self, value: float | None) -> str:
+        if value is None:
+            return _DASH
+        if value >= 7200:
+            return f"{value / 3600:.1f} h"
+        return f"{value / 60:.1f} min" if value >= 120 else f"{value:.1f} s"
+
+    def rule(self, gate: Json) -> str:
+        return "> 0" if gate["rule"] == "true" else gate["rule"].replace(">=", "≥").replace("<=", "≤")
+
+    # ------------------------------------------------------------ chosen rows
+
+    @property
+    def verdict(self) -> tuple[str, str]:
+        """Kind (better, worse, unclear, none) and sentence: is it worth it?"""
+        lead = self.report["lead"]
+        if lead is None or lead["value"] is None:
+            return "none", self.words("verdict_none")
+        low, high = (lead["value"] if lead[end] is None else lead[end] for end in ("low", "high"))
+        kind = "better" if low > 0 else "worse" if high < 0 else "unclear"
+        turn = -1.0 if kind == "worse" else 1.0  # "worse by 0.02": sizes, not signed numbers
+        ends = sorted((turn * low, turn * high))
+        values = {
+            "name": self.words(self.report["lead_over"]), "gain": self.number(turn * lead["value"]),
+            "low": self.number(ends[0]), "high": self.number(ends[1]), "figure": self.words.figure(self.primary),
+        }  # fmt: skip
+        return kind, self.words(f"verdict_{kind}", **values)
+
+    @property
+    def predictors(self) -> list[Json]:
+        """The model and each baseline: figures, difference, verdict and how it was fitted."""
+        notes = self.report["baseline_notes"]
+        own = {"name": "model", "figures": self.report["figures"]["test"], "difference": None, "verdict": "",
+               "note": self.model.get("name", "")}  # fmt: skip
+        others = [
+            {
+                "name": one["name"], "figures": one["figures"], "difference": one["differences"][self.measure],
+                "verdict": one["verdict"], "note": self.words.reason(notes.get(one["name"], _NONE).get("how", "")),
+            }
+            for one in self.report["baselines"]
+        ]  # fmt: skip
+        return [own, *others]
+
+    @property
+    def columns(self) -> list[str]:
+        """Figures that predictors are compared in, the leading one first."""
+        return [self.measure, *[name for name in ("bits_per_byte", "loss", "perplexity") if name != self.measure]]
+
+    @property
+    def further(self) -> list[str]:
+        """Figures of samples and pairs: all but those of tokens and tasks."""
+        tokens = ("loss", "perplexity", "bits_per_byte")
+        return [name for name in self.names if name not in tokens and not name.startswith("accuracy:")]
+
+    @property
+    def open_samples(self) -> list[Json]:
+        return list(self.report["samples"][:_OPEN_SAMPLES])
+
+    @property
+    def more_samples(self) -> list[Json]:
+        return list(self.report["samples"][_OPEN_SAMPLES:])
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What training took, beside what was estimated."""
+        model, w = self.model, self.words
+        estimate = model.get("estimate") or _NONE
+        found = [
+            (w("steps"), self.count(model.get("steps"))),
+            (w("tokens_seen"), self.count(model.get("tokens"))),
+            (w("tokens_per_s"), self.count(model.get("tokens_per_s"))),
+            (w("matmul_share"), self.percent(model.get("matmul_share"))),
+            (w("seconds_taken"), self.seconds(model.get("seconds"))),
+            (w("seconds_estimated"), self.seconds(estimate.get("seconds"))),
+            (w("estimate_error"), self.percent(estimate.get("error"), signed=True)),
+        ]
+        return [(name, value) for name, value in found if value != _DASH]
+
+    # ------------------------------------------------------------ pictures
+
+    @property
+    def comparison(self) -> str:
+        """Dots with intervals: the leading figure of the model and each baseline."""
+        rows = [
+            {"name": self.words(one["name"]), **{end: one["figures"][self.measure][end] for end in _ENDS}}
+            for one in self.predictors
+            if one["figures"][self.measure]["value"] is not None
+        ]
+        rows = [row if row["low"] is not None else {**row, "low": row["value"], "high": row["value"]} for row in rows]
+        if len(rows) < 2:
+            return ""
+        label = self.words.figure(self.measure)
+        return self._draw(pictures.whiskers(rows, x=label), label=f"{self.words('worth')} {label}", name="whiskers")
+
+    @property
+    def charts(self) -> list[dict[str, str]]:
+        """Title, SVG and note of the curves of training: loss, and bits per byte where they are known."""
+        w, found = self.words, []
+        for title, figure, lines in (
+            ("learning", "loss", (("train_line", "train"), ("validation_line", "validation"))),
+            ("bits", "bits_per_byte", (("validation_line", "bits_per_byte"),)),
+        ):
+            drawn = [self._line(w(label), key) for label, key in lines]
+            drawn = [line for line in drawn if len(line["x"]) > 1]
+            if not drawn:
+                continue
+            chart = pictures.curves(drawn, x=w("step"), y=w.figure(figure), unit=False)
+            best = self.model.get("best_step")
+            note = w("best_step", n=f"{best:,}") if best is not None else ""
+            svg = self._draw(chart, label=f"{w(title)}. {note}".strip(), name=title)
+            found.append({"title": w(title), "svg": svg, "note": note})
+        return found
+
+    def _line(self, label: str, key: str) -> dict[str, Any]:
+        points = [one for one in self.model.get("curve", ()) if one[key] is not None]
+        return {"label": label, "x": [one["step"] for one in points], "y": [one[key] for one in points]}
