@@ -146,7 +146,7 @@ class GenaiEngine:
             if self._some_left:
                 self._leave()
             try:
-                if self._reading or self._waiting:
+                if self._reading or (self._waiting and len(self._rows) < self._graph.slots):
                     self._post()
                     self._read_chunk()
                     self._post()
