@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tradewind.data.inference import infer_column
-from tradewind.data.survey import Input
+from tradewind.data.survey import Input, head
 from tradewind.errors import DataError
 from tradewind.files import digest_file, digest_json
 from tradewind.product import Data
@@ -41,8 +41,8 @@ def _columns(data: Data, item: Input) -> list[str]:
     if item.source.provenance().get("format") == "images":
         return []
     try:
-        first = next(item.source.chunks()).frame.head(_LOOKED_AT)
-    except (DataError, StopIteration):
+        first = head(item.source).head(_LOOKED_AT)
+    except DataError:
         return []  # said by the first pass, with its place
     names = []
     for name in first.columns:

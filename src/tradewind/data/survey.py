@@ -43,7 +43,9 @@ class Input:
 
 
 def head(source: OpenSource) -> pl.DataFrame:
-    """The first rows of a source, for inference. Raises DataError when it has none."""
+    """The first rows of a source, for inference; read once and kept. Raises DataError when it has none."""
+    if source.head is not None:
+        return source.head
     frames: list[pl.DataFrame] = []
     rows = 0
     for chunk in source.chunks():
@@ -53,7 +55,8 @@ def head(source: OpenSource) -> pl.DataFrame:
             break
     if rows == 0:
         raise DataError("The source has no rows.", code="empty", where="data.source", hint="Give a file with rows.")
-    return pl.concat(frames, how="vertical_relaxed").head(HEAD_ROWS)
+    source.head = pl.concat(frames, how="vertical_relaxed").head(HEAD_ROWS)
+    return source.head
 
 
 def survey(

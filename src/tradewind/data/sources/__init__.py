@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import polars as pl
+
 from tradewind import plugins
 from tradewind.data.sources.contract import Chunk, Reader, Reject, Request
 from tradewind.data.sources.detect import format_of
@@ -34,6 +36,7 @@ class OpenSource:
         self.source = source
         self.rejects: list[Reject] = []
         self.rows = 0
+        self.head: pl.DataFrame | None = None  # its first rows, once somebody has asked for them
         self._reader = reader
         self._files = found.files if found else ()
         self._base = found.folder if found and found.folder else base
