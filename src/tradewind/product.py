@@ -177,6 +177,13 @@ class Data(Section):
     sensitive: list[str] = Field(default_factory=list, description="Kept for fairness, never a model input")
     sensitive_as_input: bool = Field(False, description="Lets the model see the sensitive columns too")
     weight: str | None = Field(None, description="Column with the weight of a row")
+    subject: str | None = Field(
+        None, description="Column that says whom a row is about: never a model input; `erase` and exports go by it"
+    )
+    consent: str | None = Field(
+        None, description="Column that says whether the subject agreed: rows without a yes are put aside"
+    )
+    purpose: str = Field("", description="What the subjects agreed to; kept with the dataset")
     clean: Clean = Clean()
     augment: Augment = Augment()
     split: Split = Split()
@@ -263,6 +270,16 @@ class Checkpoint(Section):
     keep: Positive = 2
 
 
+class DifferentialPrivacy(Section):
+    """How much one row may tell: the budget is kept, and written into the report."""
+
+    epsilon: Annotated[float, Field(gt=0)]
+    delta: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = Field(
+        "auto", description="1 / (10 x rows) by default"
+    )
+    clip: Annotated[float, Field(gt=0)] = Field(1.0, description="Norm that the gradient of a row is cut to")
+
+
 class Train(Section):
     objective: Literal["auto", "pretrain", "sft", "dpo", "mlm"] = Field(
         "auto",
@@ -304,6 +321,28 @@ class Train(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Positive | Literal["auto"] = "auto"
+    fairness: Literal["none", "demographic_parity", "equalized_odds"] = Field(
+        "none", description="What is to be alike in the groups of data.sensitive"
+    )
+    fairness_by: Literal["auto", "reweighing", "penalty", "adversarial", "thresholds"] = Field(
+        "auto",
+        description="How: weights of rows, a penalty while training, an adversary, or a threshold for each group",
+    )
+    fairness_gap: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="The largest difference between groups that training aims at, on validation"
+    )
+    fairness_strength: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        "auto", description="Weight of penalty or adversary; by default a ladder is tried, which the report shows"
+    )
+    robustness: Literal["none", "fgsm", "pgd", "noise", "group_dro"] = Field(
+        "none", description="Adversarial examples in training (FGSM, PGD), noise, or weight for the worst group"
+    )
+    robustness_radius: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
+        "auto",
+        description="Largest change of an input: standard deviations of numbers, share of full brightness of pixels",
+    )
+    robustness_steps: Positive = Field(7, description="Steps of PGD")
+    privacy: DifferentialPrivacy | None = Field(None, description="Differentially private training (DP-SGD)")
     seed: int = 0
     checkpoint: Checkpoint = Checkpoint()
     sinks: list[Literal["tensorboard", "mlflow"]] = Field(default_factory=list)
@@ -335,6 +374,18 @@ class Evaluate(Section):
     baselines: bool = True
     bootstrap: Annotated[int, Field(ge=0)] = Field(500, description="Resamples behind each interval")
     slices: list[str] | Literal["auto"] = "auto"
+    examine: Literal["auto"] | list[Literal["fairness", "robustness", "explanations", "uncertainty", "membership"]] = (
+        Field("auto", description="What is examined beside quality; all that applies by default")
+    )
+    fairness_least: Positive = Field(
+        20, description="Rows that a group must have behind each of its rates before a verdict rests on it"
+    )
+    fairness_bound: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1, description="Difference between groups up to which a verdict holds, where no gate says another"
+    )
+    coverage: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.9, description="Promise of the sets and intervals that come beside predictions (conformal)"
+    )
     tasks: list[str] = Field(
         default_factory=list,
         description="Generation: JSONL files of questions with choices or prompts with an answer, or lm_eval:TASK",
@@ -348,6 +399,24 @@ class Evaluate(Section):
         1_000_000, description="Generation: tokens of a split that are scored, the first ones"
     )
     seed: int = 0
+
+
+class Explain(Section):
+    """Reasons in words, and what a person could change."""
+
+    reasons: dict[str, str] = Field(
+        default_factory=dict, description="Column → the sentence of an adverse-action notice when it counted against"
+    )
+    favourable: str | float | None = Field(
+        None, description="The class, or the value from which, an answer is the good one for the person asked about"
+    )
+    may_change: list[str] | Literal["auto"] = Field(
+        "auto", description="Columns that a counterfactual may change; all but sensitive ones by default"
+    )
+    only: dict[str, Literal["up", "down"]] = Field(
+        default_factory=dict, description="Columns that may change in one direction alone"
+    )
+    most: Annotated[int, Field(ge=1, le=32)] = Field(4, description="Reasons of one answer")
 
 
 class Release(Section):
@@ -445,6 +514,7 @@ class Product(Section):
     model: Model = Model()
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
+    explain: Explain = Explain()
     release: Release = Release()
     serve: Serve = Serve()
 

@@ -47,6 +47,25 @@ def test_an_answer_in_text_is_a_span_with_its_tokens():
     assert (span.attributes["gen_ai.usage.input_tokens"], span.attributes["gen_ai.usage.output_tokens"]) == (7, 3)
 
 
+@pytest.mark.parametrize(
+    ("header", "trace"),
+    [
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "0af7651916cd43dd8448eb211c80319c"),
+        ("00-00000000000000000000000000000000-b7ad6b7169203331-01", None),
+        ("nonsense", None),
+    ],
+)
+def test_a_request_continues_the_trace_of_its_client(header, trace):
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    Observer(out=None, tracing=Tracing(provider)).record(
+        "/v1/predict", "churn", 200, 0.25, rows=1, request_id="req_1", account="", release="v1", traceparent=header
+    )
+    (span,) = exporter.get_finished_spans()
+    assert (span.parent is None) == (trace is None)
+    assert trace is None or format(span.context.trace_id, "032x") == trace
+
+
 @pytest.mark.parametrize("environment", [{}, {"OTEL_TRACES_EXPORTER": "none"}, {"OTEL_TRACES_EXPORTER": " "}])
 def test_unasked_there_are_no_spans_and_nothing_is_said(environment):
     said = []

@@ -26,6 +26,7 @@ API = "https://api.stripe.com"
 VERSION = "2024-06-20"
 TOLERANCE_S = 300
 KEY_VARIABLE = "STRIPE_SECRET_KEY"
+WEBHOOK_VARIABLE = "STRIPE_WEBHOOK_SECRET"
 URL_VARIABLE = "TRADEWIND_STRIPE_URL"
 
 # https://docs.stripe.com/currencies#zero-decimal: the amount is in whole units.
@@ -79,6 +80,19 @@ class Stripe:
                 hint="Use https://.",
             )  # fmt: skip
         return cls(secret, cards=cards, base=base)
+
+    @staticmethod
+    def heard(
+        payload: bytes, headers: Mapping[str, str], *, environment: Mapping[str, str], clock: Clock
+    ) -> Answer | None:
+        """`webhook` with the endpoint's secret in STRIPE_WEBHOOK_SECRET. Raises EnvironmentFailure `payment_key` besides."""
+        secret = environment.get(WEBHOOK_VARIABLE, "").strip()
+        if not secret:
+            raise EnvironmentFailure(
+                "There is no secret to prove Stripe's webhooks by.", code="payment_key", where=WEBHOOK_VARIABLE,
+                hint=f"Set it in the environment of the server: export {WEBHOOK_VARIABLE}=whsec_…",
+            )  # fmt: skip
+        return webhook(payload, headers.get("stripe-signature", ""), secret=secret, clock=clock)
 
     def create(self, charge: Charge) -> Answer:
         """Makes a payment intent, and confirms it where the account has a card. A declined card is a failed answer.

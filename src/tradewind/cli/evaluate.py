@@ -16,6 +16,7 @@ import numpy as np
 
 from tradewind.artifacts import Artifact
 from tradewind.cli.evaluate_language import evaluate_language, read_tasks
+from tradewind.cli.examine import examine_release
 from tradewind.cli.figures import SplitName, evaluation_split, facts_of_data, facts_of_model, raw_target
 from tradewind.cli.prepare import prepare, prepare_language
 from tradewind.cli.prices import refuse_below_cost, sold
@@ -35,7 +36,7 @@ from tradewind.release.golden import calibrated, magnified, read_golden
 from tradewind.release.graph import calibrated_graph
 from tradewind.train.run import Run
 
-FORMAT = 2
+FORMAT = 3
 _TOLERANCE = 1e-4
 
 
@@ -81,6 +82,7 @@ def evaluate(session: Session, dataset: Dataset, run: Run) -> Evaluation:
         "format": FORMAT,
         "run": run.artifact.digest,
         "evaluate": product.evaluate.model_dump(mode="json"),
+        "explain": product.explain.model_dump(mode="json"),
         "language": product.language,
     }
     if product.serve.machine_hour is not None:  # prices stand in the report: another price is another report
@@ -103,6 +105,8 @@ def evaluate(session: Session, dataset: Dataset, run: Run) -> Evaluation:
         split: {name: one["value"] for name, one in figures.items() if one["value"] is not None}
         for split, figures in content["figures"].items()
     }
+    further = {name: one["value"] for name, one in content["further"].items() if one["value"] is not None}
+    outcome.metrics["test"] = {**outcome.metrics["test"], **further}
     _say_cost(session, content.get("cost"))
     for gate in outcome.gates:
         session.voice.say(f"{'passed' if gate['passed'] else 'FAILED'}: {gate['says']}")
@@ -182,6 +186,7 @@ def _measure(session: Session, dataset: Dataset, run: Run, folder: Path, parents
             test=evaluation_split(dataset, "test"),
             scores=scores,
             settings=product.evaluate,
+            explain=product.explain,
             sensitive=tuple(product.data.sensitive),
             data=facts_of_data(dataset),
             model=facts_of_model(run),
@@ -198,6 +203,14 @@ def _measure(session: Session, dataset: Dataset, run: Run, folder: Path, parents
             OnnxPredictor(graph, dataset.features, decision, threads=0), dataset, scores["test"], report.temperature
         )
     (folder / "model.onnx").write_bytes(graph)
+
+    # 5. The rooms of trust look at that graph: groups, attacks, reasons, coverage.
+    report = report.examined(
+        examine_release(
+            report, dataset, run, graph=graph, scores=scores,
+            say=lambda what, done: session.voice.progress(what, 0.5 + 0.4 * done),
+        )
+    )  # fmt: skip
     session.voice.progress("writing the report", 0.9)
     reports.write(report, folder, language=product.language)
     session.voice.progress("done", 1.0)

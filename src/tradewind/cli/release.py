@@ -23,7 +23,9 @@ from tradewind.engines.engine import Decision
 from tradewind.engines.loading import check_golden, load
 from tradewind.engines.onnx import OnnxPredictor
 from tradewind.evaluate import report as reports
+from tradewind.evaluate.examination import STATE_FILE
 from tradewind.features.target import ClassTarget
+from tradewind.files import read_json
 from tradewind.release.bundle import Content, build
 from tradewind.release.card import Facts, render
 from tradewind.release.golden import Golden, calibrated, magnified, read_golden
@@ -127,6 +129,10 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
             schema={"input": features.row_schema(), "output": _output_schema(decision)},
             golden=golden,
             report_files={name: evaluation.artifact.folder / name for name in (reports.JSON_FILE, reports.PAGE_FILE)},
+            trust={
+                **read_json(evaluation.artifact.folder / STATE_FILE),
+                "explain": product.explain.model_dump(mode="json"),
+            },
             card=card,
             graph_int8=graph_int8,
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from tradewind.features.feature_set import FeatureSet
 from tradewind.features.language import LanguageTokenizer
 from tradewind.files import read_json
 from tradewind.release import encoder as encoders
-from tradewind.release.bundle import Bundle, open_bundle
+from tradewind.release.bundle import TRUST, Bundle, open_bundle
 from tradewind.release.golden import Golden, read_golden
 from tradewind.release.language import (
     ADAPTER,
@@ -40,6 +41,7 @@ class LoadedRelease:
     bundle: Bundle
     predictor: OnnxPredictor
     golden: Golden
+    trust: Mapping[str, Any] = field(default_factory=dict)  # trust.json: what stands beside an answer
 
     @property
     def background(self) -> dict[str, Values]:
@@ -70,7 +72,8 @@ def load(folder: Path, *, public_key: Path | None = None, threads: int = 1, int8
     golden = read_golden(folder / "golden.json")
     if not int8:
         check_golden(predictor, golden, where=str(folder))
-    return LoadedRelease(bundle, predictor, golden)
+    trust = folder / TRUST  # releases from before it have none
+    return LoadedRelease(bundle, predictor, golden, read_json(trust) if trust.is_file() else {})
 
 
 def check_golden(predictor: OnnxPredictor, golden: Golden, *, where: str) -> float:

@@ -183,8 +183,19 @@ def analyse(predictions: Predictions, basis: Basis) -> Analysis:
         lead=lead,
         lead_over=lead_over,
         slices=_slices(test, ready[MODEL], drawn["test"][MODEL], primary, basis),
-        gates=gates.check(settings.gates, {**figures["test"], **basis.further}, lead, against=lead_over),
+        gates=_gates(figures["test"], lead, lead_over, basis),
     )
+
+
+def checked_gates(analysis: Analysis, basis: Basis) -> tuple[gates.GateResult, ...]:
+    """The gates over the analysis and the further figures of `basis`."""
+    return _gates(analysis.figures["test"], analysis.lead, analysis.lead_over, basis)
+
+
+def _gates(
+    test: Mapping[str, Figure], lead: Figure | None, lead_over: str, basis: Basis
+) -> tuple[gates.GateResult, ...]:
+    return gates.check(basis.settings.gates, {**test, **basis.further}, lead, against=lead_over)
 
 
 # ---------------------------------------------------------------- predictors

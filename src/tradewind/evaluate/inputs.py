@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.evaluate.cost import RequestCost
-from tradewind.product import Evaluate
+from tradewind.product import Evaluate, Explain
 
 Task = Literal["classification", "regression"]
 
@@ -113,11 +113,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class EvaluationInputs:
-    """Everything that one evaluation sees. `scores` are those of the product's predictor on validation and test.
-
-    `further` holds figures of the test split from other rooms (fairness, robustness): they appear beside ours and gates
-    may name them.
-    """
+    """Everything that one evaluation sees. `scores` are those of the product's predictor on validation and test."""
 
     product: str
     task: Task
@@ -133,5 +129,5 @@ class EvaluationInputs:
     data: DataFacts = field(default_factory=DataFacts)
     model: ModelFacts = field(default_factory=ModelFacts)
     parents: Mapping[str, str] = field(default_factory=dict)  # digests of dataset and run
-    further: Mapping[str, Any] = field(default_factory=dict)  # name → figures.Figure
+    explain: Explain = field(default_factory=Explain)
     cost: RequestCost | None = None  # what one request costs, where it was measured

@@ -66,7 +66,7 @@ class _Page:
     """What the template asks for: formatted numbers, chosen rows, drawn pictures."""
 
     def __init__(self, report: Json, words: Strings, draw: Draw) -> None:
-        self.report, self.words, self._draw = report, words, draw
+        self.report, self.words, self.draw = report, words, draw
         self.classification = report["task"] == "classification"
         self.primary: str = report["primary"]
         self.headline: Json = report["figures"]["test"][self.primary]
@@ -189,6 +189,11 @@ class _Page:
         return [(name, self.words.reason(note["skipped"])) for name, note in sorted(notes.items()) if note["skipped"]]
 
     @property
+    def rooms(self) -> list[str]:
+        """Rooms of trust that have something to say; each has a template `trust_NAME.html`."""
+        return sorted(self.report["trust"])
+
+    @property
     def second(self) -> str:
         """A second figure for the comparison, of another nature than the primary one."""
         if not self.classification:
@@ -255,7 +260,7 @@ class _Page:
 
     def _chart(self, key: str, chart: Any, note: str) -> dict[str, str]:
         title = self.words(key)
-        return {"title": title, "svg": self._draw(chart, label=f"{title}. {note}".strip(), name=key), "note": note}
+        return {"title": title, "svg": self.draw(chart, label=f"{title}. {note}".strip(), name=key), "note": note}
 
     def _of_figure(self, name: str) -> str:
         figure = self.report["figures"]["test"][name]
@@ -311,7 +316,7 @@ class _Page:
         if len(rows) < 2:
             return ""
         label = self.words.figure(self.primary)
-        return self._draw(pictures.whiskers(rows, x=label), label=f"{self.words('worth')} {label}", name="whiskers")
+        return self.draw(pictures.whiskers(rows, x=label), label=f"{self.words('worth')} {label}", name="whiskers")
 
     def repair(self, rule: str) -> str:
         """What a cleaning rule, or the code of a rejection, says to a reader."""
@@ -322,7 +327,7 @@ class _Page:
 
     def histogram(self, column: Json, at: int) -> str:
         label = f"{column['name']}: {self.words(column['kind'])}"
-        return self._draw(pictures.histogram(column), label=label, name=f"h{at}")
+        return self.draw(pictures.histogram(column), label=label, name=f"h{at}")
 
 
 _ENDS = ("value", "low", "high")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from jinja2 import TemplateError
 
 from tradewind.errors import ArtifactError, InputError
 from tradewind.evaluate import cost, generation, generation_page
-from tradewind.evaluate.analysis import Basis, analyse
-from tradewind.evaluate.figures import DIGITS, Figure
+from tradewind.evaluate.analysis import Analysis, Basis, analyse, checked_gates
+from tradewind.evaluate.examination import STATE_FILE, again
+from tradewind.evaluate.figures import DIGITS
 from tradewind.evaluate.page import language_of, render, without_pictures
 from tradewind.evaluate.predictions import FILE, read_predictions
 from tradewind.evaluate.report import (
@@ -27,11 +28,12 @@ from tradewind.evaluate.report import (
     digest_predictions,
     plain,
 )
+from tradewind.evaluate.trust import Context
 from tradewind.files import canonical_json, read_json
-from tradewind.product import Evaluate
+from tradewind.product import Evaluate, Explain
 
 # What preparation, training, other rooms and the clock said: shown in the report, witnessed by their own artifacts.
-NOT_RECOMPUTED = ("data", "model", "timings", "further", "baseline_notes", "unlabelled", "parents", "sensitive")
+NOT_RECOMPUTED = ("data", "model", "timings", "baseline_notes", "unlabelled", "parents", "sensitive", "explain")
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,13 @@ def recompute(folder: Path) -> Recomputed:
     predictions = read_predictions(folder / FILE)
     try:
         basis = _basis(stored)
+        analysis = analyse(predictions, basis)
+        examination = again(folder, tuple(stored["trust"]), _context(stored, basis, analysis))
+        basis = replace(basis, further=examination.figures)
         computed = {
-            **plain(analyse(predictions, basis)),
+            **plain(replace(analysis, gates=checked_gates(analysis, basis))),
+            "further": plain(examination.figures),
+            "trust": plain(examination.sections),
             "predictions": {"file": FILE, "digest": digest_predictions(predictions)},
         }
         if stored.get("cost") is not None:  # all of it but the seconds, which only a clock can say
@@ -82,11 +89,13 @@ def recompute(folder: Path) -> Recomputed:
     calibration = _read(folder / CALIBRATION_FILE)
     expected = calibration_content({**stored, **computed})
     differences += _compare(CALIBRATION_FILE, calibration, expected)
+    state = _read(folder / STATE_FILE)
+    differences += _compare(STATE_FILE, state, plain(examination.state))
     try:
         differences += _page(folder / PAGE_FILE, {**stored, **computed})
     except (KeyError, TypeError, ValueError, AttributeError, TemplateError) as error:
         raise _broken(folder / JSON_FILE, error) from error
-    return Recomputed(_leaves(compared) + _leaves(calibration) + 1, tuple(differences))
+    return Recomputed(_leaves(compared) + _leaves(calibration) + _leaves(state) + 1, tuple(differences))
 
 
 def _generation(stored: Mapping[str, Any], folder: Path) -> Recomputed:
@@ -128,7 +137,19 @@ def _basis(stored: Mapping[str, Any]) -> Basis:
         positive=None if stored["positive"] is None else classes.index(stored["positive"]),
         settings=Evaluate.model_validate(stored["settings"]),
         left_out=stored["slices"]["left_out"],
-        further={name: Figure(**figure) for name, figure in stored["further"].items()},
+    )
+
+
+def _context(stored: Mapping[str, Any], basis: Basis, analysis: Analysis) -> Context:
+    return Context(
+        task=basis.task,
+        classes=basis.classes,
+        positive=basis.positive,
+        threshold=analysis.threshold.value if analysis.threshold else None,
+        primary=analysis.primary,
+        settings=basis.settings,
+        explain=Explain.model_validate(stored["explain"]),
+        sensitive=tuple(stored["sensitive"]),
     )
 
 

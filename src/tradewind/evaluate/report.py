@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.errors import DataError
-from tradewind.evaluate.analysis import Analysis, Basis, analyse
+from tradewind.evaluate.analysis import Analysis, Basis, analyse, checked_gates
 from tradewind.evaluate.baselines import Baseline, fit_baselines, take
+from tradewind.evaluate.examination import STATE_FILE, Examination, write_witnesses
 from tradewind.evaluate.figures import Figure, rounded
 from tradewind.evaluate.gates import GateResult
 from tradewind.evaluate.inputs import EvaluationInputs, EvaluationSplit, Scores
@@ -33,6 +34,7 @@ from tradewind.evaluate.predictions import (
 )  # fmt: skip
 from tradewind.evaluate.slices import labels_of
 from tradewind.evaluate.thresholds import positive_class
+from tradewind.evaluate.trust import Context
 from tradewind.files import canonical_json, write_json, write_text
 
 FORMAT = 1
@@ -70,6 +72,28 @@ class Report:
     notes: Mapping[str, Mapping[str, str]]
     unlabelled: Mapping[str, int]
     timings: Timings
+    examination: Examination = field(default_factory=Examination)
+
+    @property
+    def context(self) -> Context:
+        """What the rooms of trust know of the report."""
+        basis = self.basis
+        return Context(
+            task=basis.task,
+            classes=basis.classes,
+            positive=basis.positive,
+            threshold=self.threshold,
+            primary=self.analysis.primary,
+            settings=basis.settings,
+            explain=self.inputs.explain,
+            sensitive=self.inputs.sensitive,
+        )
+
+    def examined(self, examination: Examination) -> Report:
+        """The report with what the rooms of trust say, and the gates over their figures too."""
+        basis = replace(self.basis, further=examination.figures)
+        analysis = replace(self.analysis, gates=checked_gates(self.analysis, basis))
+        return replace(self, basis=basis, analysis=analysis, examination=examination)
 
     @property
     def metrics(self) -> dict[str, dict[str, float]]:
@@ -119,7 +143,9 @@ class Report:
             "predictions": {"file": FILE, "digest": digest_predictions(self.predictions)},
             "unlabelled": dict(self.unlabelled),
             "baseline_notes": plain(self.notes),
-            "further": plain(basis.further),
+            "explain": inputs.explain.model_dump(mode="json"),
+            "further": plain(self.examination.figures),
+            "trust": plain(self.examination.sections),
             **plain(self.analysis),
             "data": plain(inputs.data),
             "model": model,
@@ -209,7 +235,6 @@ def evaluate(inputs: EvaluationInputs) -> Report:
         positive=positive_class(seen, inputs.classes, inputs.settings.positive) if classified else None,
         settings=inputs.settings,
         left_out=left_out,
-        further=inputs.further,
     )
     analysis = analyse(predictions, basis)
     own = BaselineCost(inputs.model.seconds, _per_row(inputs.scores["test"].seconds, inputs.test.rows))
@@ -286,7 +311,8 @@ def _per_row(seconds: float, rows: int) -> float | None:
 
 
 def write(report: Report, folder: Path, *, language: Literal["en", "zh"]) -> dict[str, Path]:
-    """Writes report.json, report.html, predictions.parquet and calibration.json; gives their paths by kind.
+    """Writes report.json, report.html, predictions.parquet, calibration.json, trust.json and what was seen; gives
+    the paths by kind, but for what was seen.
 
     Raises EnvironmentFailure when the disk refuses.
     """
@@ -294,10 +320,12 @@ def write(report: Report, folder: Path, *, language: Literal["en", "zh"]) -> dic
     content = json.loads(canonical_json(report.to_json()))
     paths = {
         "json": folder / JSON_FILE, "page": folder / PAGE_FILE, "predictions": folder / FILE,
-        "calibration": folder / CALIBRATION_FILE,
+        "calibration": folder / CALIBRATION_FILE, "state": folder / STATE_FILE,
     }  # fmt: skip
     write_predictions(report.predictions, paths["predictions"])
     write_json(paths["calibration"], calibration_content(content))
+    write_witnesses(report.examination, folder)
+    write_json(paths["state"], plain(report.examination.state))
     write_json(paths["json"], content)
     write_text(paths["page"], render(content, language=language))
     return paths

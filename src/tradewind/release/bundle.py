@@ -4,6 +4,7 @@ manifest.json   what it is: product, task, classes, threshold, fingerprints, par
 model.onnx      the graph that the report measured, byte for byte; model.int8.onnx where asked for
 columns.json    the fitted columns
 schema.json     JSON Schema of a row and of an answer
+trust.json      what stands beside an answer: conformal quantiles, the domain, words of reasons
 golden.json     raw rows and the outputs the trainer gave for them
 report/         report.json, report.html, card.md
 model.sig       signature over all of these
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tradewind.release.golden import Golden, write_golden
 from tradewind.release.signing import PUBLIC_KEY, SIGNATURE, KeyPair, check, sign
 
 FORMAT = 1
+TRUST = "trust.json"
 _REQUIRED = ("manifest.json", "model.onnx", "columns.json", "schema.json", "golden.json")
 
 
@@ -45,11 +47,17 @@ class Content:
     report_files: Mapping[str, Path]
     card: str
     graph_int8: bytes | None = None
+    trust: Mapping[str, Any] = field(default_factory=dict)
 
 
 def build(workspace: Workspace, content: Content, pair: KeyPair, *, parents: Mapping[str, str]) -> Artifact:
     """Writes and signs the bundle; the finished one is returned when it was made from the same before."""
-    made_of = {"format": FORMAT, "manifest": dict(content.manifest), "graph": digest_file(content.graph)}
+    made_of = {
+        "format": FORMAT,
+        "manifest": dict(content.manifest),
+        "graph": digest_file(content.graph),
+        "trust": dict(content.trust),
+    }
     digest = digest_json(made_of)
     if found := workspace.find("release", digest):
         return found
@@ -59,6 +67,7 @@ def build(workspace: Workspace, content: Content, pair: KeyPair, *, parents: Map
             (folder / "model.int8.onnx").write_bytes(content.graph_int8)
         write_json(folder / "columns.json", content.columns)
         write_json(folder / "schema.json", content.schema)
+        write_json(folder / TRUST, content.trust)
         write_golden(folder / "golden.json", content.golden)
         (folder / "report").mkdir()
         for name, path in content.report_files.items():

@@ -97,6 +97,7 @@ class App:
         request_id = new_request_id()
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         status = 0
+        asked = Asked(scope["headers"])
 
         async def send_named(message: Message) -> None:
             nonlocal status
@@ -109,8 +110,7 @@ class App:
         settings = self.desk.settings
         try:
             async with asyncio.timeout(settings.seconds):
-                announced = Asked(scope["headers"]).content_length
-                body = await read_body(receive, limit=settings.body_bytes, announced=announced)
+                body = await read_body(receive, limit=settings.body_bytes, announced=asked.content_length)
                 await self.rest(scope, _again(body, receive), send_named)
         except Disconnected:
             pass
@@ -126,8 +126,9 @@ class App:
             # The pattern of the route, never the path: paths hold names of accounts, and there is no end of them.
             found = getattr(scope.get("route"), "path", _NO_ROUTE[1])
             self.desk.observer.record(
-                found, "", status, time.perf_counter() - started, rows=0, request_id=request_id, account="", release=""
-            )
+                found, "", status, time.perf_counter() - started, rows=0, request_id=request_id, account="", release="",
+                traceparent=asked.traceparent,
+            )  # fmt: skip
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

@@ -103,7 +103,7 @@ class Desk:
             self.observer.record(
                 route, work.product, status, time.perf_counter() - started,
                 rows=work.rows, request_id=work.request_id, account=work.account, release=work.release,
-                tokens=work.tokens,
+                tokens=work.tokens, traceparent=work.asked.traceparent,
             )  # fmt: skip
 
     async def _keep(self, work: Work, ticket: Ticket, reply: Reply) -> None:

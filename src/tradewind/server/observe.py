@@ -63,9 +63,9 @@ class Observer:
 
     def record(
         self, route: str, product: str, status: int, seconds: float, *, rows: int, request_id: str, account: str, release: str,
-        tokens: tuple[int, int] | None = None,
+        tokens: tuple[int, int] | None = None, traceparent: str | None = None,
     ) -> None:  # fmt: skip
-        """`tokens` of prompt and completion were charged, where the answer was text."""
+        """`tokens` of prompt and completion were charged, where the answer was text. `traceparent`: the client's header."""
         key = (route, product, status)
         tally = self.tallies.get(key)
         if tally is None:
@@ -82,7 +82,7 @@ class Observer:
         if self.tracing is not None:
             self.tracing.record(
                 milliseconds(self._clock), route, product, status, seconds, rows=rows, request_id=request_id, release=release,
-                tokens=tokens,
+                tokens=tokens, traceparent=traceparent,
             )  # fmt: skip
 
     def event(self, content: Mapping[str, Any]) -> None:

@@ -31,12 +31,16 @@ class Tracing:
         self._tracer = provider.get_tracer("tradewind", __version__)
         self._kind = api.SpanKind.SERVER
         self._error = api.Status(api.StatusCode.ERROR)
+        self._context = import_module("opentelemetry.trace.propagation.tracecontext").TraceContextTextMapPropagator()
 
     def record(
         self, end_ms: int, route: str, product: str, status: int, seconds: float, *, rows: int, request_id: str, release: str,
-        tokens: tuple[int, int] | None = None,
+        tokens: tuple[int, int] | None = None, traceparent: str | None = None,
     ) -> None:  # fmt: skip
-        """A span made after the fact: one object a request, and none of it lies on the way of the reply."""
+        """A span made after the fact: one object a request, and none of it lies on the way of the reply.
+
+        It continues the trace that `traceparent` names (W3C Trace Context); one that is malformed begins a new trace.
+        """
         end_ns = end_ms * 1_000_000
         attributes: dict[str, Any] = {
             "http.route": route,
@@ -56,7 +60,8 @@ class Tracing:
             attributes |= {"gen_ai.usage.input_tokens": tokens[0], "gen_ai.usage.output_tokens": tokens[1]}
         name = f"{operation} {product}" if product else route
         start_ns = end_ns - int(seconds * 1e9)
-        span = self._tracer.start_span(name, kind=self._kind, start_time=start_ns, attributes=attributes)
+        parent = self._context.extract({"traceparent": traceparent}) if traceparent else None
+        span = self._tracer.start_span(name, parent, kind=self._kind, start_time=start_ns, attributes=attributes)
         if status >= 500:
             span.set_status(self._error)
         span.end(end_time=end_ns)

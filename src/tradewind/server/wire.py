@@ -60,6 +60,7 @@ class Asked:
         "content_type",
         "header_length",
         "idempotency_key",
+        "traceparent",
     )
 
     def __init__(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
@@ -69,6 +70,7 @@ class Asked:
         self.content_length = -1
         self.idempotency_key: str | None = None
         self.header_length: str | None = None
+        self.traceparent: str | None = None
         for name, value in headers:
             if name == b"authorization":
                 self.authorization = value
@@ -78,6 +80,8 @@ class Asked:
                 self.content_length = int(value) if value.isdigit() and len(value) < 19 else -1
             elif name == b"idempotency-key":
                 self.idempotency_key = value.decode("latin-1")
+            elif name == b"traceparent":
+                self.traceparent = value.decode("latin-1")
             elif name == b"content-encoding":
                 self.content_encoding = value
             elif name == b"inference-header-content-length":

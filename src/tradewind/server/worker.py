@@ -28,7 +28,7 @@ from tradewind.clock import SystemClock
 from tradewind.errors import ArtifactError, TradewindError
 from tradewind.privacy.retention import Retention
 from tradewind.privacy.vault import Vault
-from tradewind.server import account, admin, tracing
+from tradewind.server import account, admin, tracing, webhooks
 from tradewind.server.app import App, create_app
 from tradewind.server.auth import Authenticator
 from tradewind.server.gate import Gate, OpenGate
@@ -98,7 +98,7 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
     if database is not None:
         gate = meter = Meter(database, site.journals, Authenticator(database))
         await meter.start()
-        extra = [account.router, admin.router]
+        extra = [account.router, admin.router, webhooks.router]
         if any(site.retentions.values()):
             vault = Vault.open(site.home / "vault")
             recorder = Recorder(database, vault, retentions=site.retentions, log=observer.event)

@@ -1,0 +1,107 @@
+"""The released predictor and the data, as the rooms of trust are given them. Computes no figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tradewind.cli.figures import SplitName, raw_target
+from tradewind.data.dataset import Dataset
+from tradewind.engines.engine import Decision, Predictions
+from tradewind.engines.onnx import OnnxPredictor
+from tradewind.evaluate.examination import ROWS_OF_TRAIN, Examination, examine
+from tradewind.evaluate.inputs import Scores
+from tradewind.evaluate.report import Report
+from tradewind.evaluate.trust import Examined, Outputs, Part
+from tradewind.features.column import Values
+from tradewind.features.target import ClassTarget
+from tradewind.release.golden import calibrated
+from tradewind.train.run import Run
+
+
+def examine_release(
+    report: Report,
+    dataset: Dataset,
+    run: Run,
+    *,
+    graph: bytes,
+    scores: Mapping[str, Scores],
+    say: Callable[[str, float], None],
+) -> Examination:
+    """What the rooms of trust say of the calibrated `graph`. `scores` are those of the figures, before calibration."""
+    features, target = dataset.features, dataset.features.target
+    classes = target.classes if isinstance(target, ClassTarget) else ()
+    positive = None if report.basis.positive is None else classes[report.basis.positive]
+    decision = Decision(
+        task="classification" if classes else "regression",
+        classes=classes,
+        positive=positive,
+        threshold=0.5 if report.threshold is None else report.threshold,
+    )
+    predictor = OnnxPredictor(graph, features, decision, threads=0)
+
+    def ask(values: Mapping[str, Values]) -> Outputs:
+        return _outputs(predictor.predict(values))
+
+    def ask_encoded(arrays: Mapping[str, NDArray[Any]]) -> Outputs:
+        return _decided(predictor.run_encoded(arrays), decision)
+
+    def part(name: SplitName) -> Part:
+        rows = _known(raw_target(dataset, name))
+        if name == "train" and len(rows) > ROWS_OF_TRAIN:
+            rows = rows[np.linspace(0, len(rows) - 1, ROWS_OF_TRAIN).astype(np.int64)]
+        raw = {column: values[rows] for column, values in dataset.raw(name).items()}
+        weight = dataset.split(name).weight
+        found = scores.get(name)
+        if found is None:
+            outputs = ask(raw)
+        elif found.probabilities is not None:
+            outputs = _decided(calibrated(found.probabilities[rows].astype(np.float64), report.temperature), decision)
+        else:
+            assert found.values is not None
+            outputs = Outputs(values=found.values[rows].astype(np.float64))
+        return Part(
+            raw=raw,
+            target=raw_target(dataset, name)[rows],
+            weight=None if weight is None else np.asarray(weight, dtype=np.float64)[rows],
+            outputs=outputs,
+        )
+
+    examined = Examined(
+        context=report.context,
+        kinds={column.name: column.kind for column in features.columns},
+        train=part("train"),
+        validation=part("validation"),
+        test=part("test"),
+        ask=ask,
+        encode=features.encode,
+        ask_encoded=ask_encoded,
+        training=run.summary,
+        seed=report.basis.settings.seed,
+    )
+    return examine(examined, say=say)
+
+
+def _known(target: NDArray[Any]) -> NDArray[np.int64]:
+    return np.flatnonzero(target >= 0 if target.dtype.kind in "iu" else np.isfinite(target))
+
+
+def _outputs(found: Predictions) -> Outputs:
+    if found.values is not None:
+        return Outputs(values=found.values)
+    assert found.probabilities is not None
+    assert found.labels is not None
+    codes = {name: code for code, name in enumerate(found.classes)}
+    decided = np.array([codes[label] for label in found.labels], dtype=np.int64)
+    return Outputs(found.probabilities.astype(np.float64), decided)
+
+
+def _decided(output: NDArray[Any], decision: Decision) -> Outputs:
+    if not decision.classes:
+        return Outputs(values=output.astype(np.float64))
+    codes = {name: code for code, name in enumerate(decision.classes)}
+    labels = decision.labels(output.astype(np.float32))
+    return Outputs(output.astype(np.float64), np.array([codes[label] for label in labels], dtype=np.int64))
