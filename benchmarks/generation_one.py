@@ -1,12 +1,14 @@
 """One contender of `generation.py`, in a process of its own: generation_one.py CONTENDER FOLDER STREAMS TOKENS ROUNDS.
 
-Prints one JSON object: tokens per second over all streams and milliseconds to the first token of a lone prompt, by round.
+Prints one JSON object, by round: tokens per second over all streams, prompts included; tokens per second of writing alone, which is
+the difference between long and short answers; milliseconds to the first token of a lone prompt, the median of five.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +19,8 @@ import numpy as np
 PROMPT = 64
 FIRST_TOKENS = 300  # numbers of prompts' tokens: every tokeniser has them
 
-Timed = tuple[float, float]
+# Seconds that all streams take for so many tokens each, and for the first token of this prompt alone.
+Timed = tuple[Callable[[int], float], Callable[[list[int]], float]]
 
 
 def prompts(streams: int) -> list[list[int]]:
@@ -25,7 +28,7 @@ def prompts(streams: int) -> list[list[int]]:
     return [random.integers(5, FIRST_TOKENS, PROMPT).tolist() for _ in range(streams)]
 
 
-def ours(folder: Path, streams: int, tokens: int) -> Callable[[], Timed]:
+def ours(folder: Path, streams: int) -> Timed:
     from tradewind.engines.genai import GenaiEngine
     from tradewind.engines.generation import Sampling
     from tradewind.features.language import LanguageTokenizer
@@ -36,18 +39,16 @@ def ours(folder: Path, streams: int, tokens: int) -> Callable[[], Timed]:
         generation = engine.start(prompt, Sampling(max_tokens=most, temperature=0))
         return sum([piece.tokens async for piece in generation])
 
-    async def measured() -> Timed:
+    async def all_of(given: list[list[int]], most: int) -> float:
         started = time.perf_counter()
-        await one(prompts(1)[0], 1)
-        first = time.perf_counter() - started
-        started = time.perf_counter()
-        done = await asyncio.gather(*(one(prompt, tokens) for prompt in prompts(streams)))
-        return sum(done) / (time.perf_counter() - started), first
+        done = await asyncio.gather(*(one(prompt, most) for prompt in given))
+        assert sum(done) == len(given) * most
+        return time.perf_counter() - started
 
-    return lambda: asyncio.run(measured())
+    return lambda most: asyncio.run(all_of(prompts(streams), most)), lambda prompt: asyncio.run(all_of([prompt], 1))
 
 
-def bare(folder: Path, streams: int, tokens: int) -> Callable[[], Timed]:
+def bare(folder: Path, streams: int) -> Timed:
     import onnxruntime_genai as genai
 
     genai.disable_telemetry_events()
@@ -64,14 +65,10 @@ def bare(folder: Path, streams: int, tokens: int) -> Callable[[], Timed]:
             generator.generate_next_token()
         return time.perf_counter() - started
 
-    def measured() -> Timed:
-        first = generated(prompts(1), 1)
-        return streams * tokens / generated(prompts(streams), tokens), first
-
-    return measured
+    return lambda most: generated(prompts(streams), most), lambda prompt: generated([prompt], 1)
 
 
-def transformers(folder: Path, streams: int, tokens: int) -> Callable[[], Timed]:
+def transformers(folder: Path, streams: int) -> Timed:
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -86,14 +83,10 @@ def transformers(folder: Path, streams: int, tokens: int) -> Callable[[], Timed]
             )
         return time.perf_counter() - started
 
-    def measured() -> Timed:
-        first = generated(prompts(1), 1)
-        return streams * tokens / generated(prompts(streams), tokens), first
-
-    return measured
+    return lambda most: generated(prompts(streams), most), lambda prompt: generated([prompt], 1)
 
 
-def llama(folder: Path, streams: int, tokens: int) -> Callable[[], Timed]:
+def llama(folder: Path, streams: int) -> Timed:
     """llama.cpp's own server loop, by xllamacpp; `folder` holds model.gguf."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -115,22 +108,27 @@ def llama(folder: Path, streams: int, tokens: int) -> Callable[[], Timed]:
             found = json.loads(found)
         return int(found.get("tokens_predicted") or found["usage"]["completion_tokens"])
 
-    def measured() -> Timed:
+    def all_of(given: list[list[int]], most: int) -> float:
         started = time.perf_counter()
-        one(prompts(1)[0], 1)
-        first = time.perf_counter() - started
-        started = time.perf_counter()
-        with ThreadPoolExecutor(streams) as pool:
-            done = list(pool.map(lambda prompt: one(prompt, tokens), prompts(streams)))
-        return sum(done) / (time.perf_counter() - started), first
+        with ThreadPoolExecutor(len(given)) as pool:
+            done = list(pool.map(lambda prompt: one(prompt, most), given))
+        assert sum(done) == len(given) * most
+        return time.perf_counter() - started
 
-    return measured
+    return lambda most: all_of(prompts(streams), most), lambda prompt: all_of([prompt], 1)
 
 
 if __name__ == "__main__":
     contender, place = sys.argv[1], Path(sys.argv[2])
     several, wanted, rounds = map(int, sys.argv[3:6])
-    run = {"ours": ours, "bare": bare, "transformers": transformers, "llama": llama}[contender](place, several, wanted)
-    run()  # not counted
-    found = [run() for _ in range(rounds)]
-    print(json.dumps({"tokens_per_s": [one for one, _ in found], "first_ms": [1e3 * one for _, one in found]}))
+    take, first = {"ours": ours, "bare": bare, "transformers": transformers, "llama": llama}[contender](place, several)
+    rates, decoded, firsts = [], [], []
+    few = max(wanted // 4, 1)
+    for round_ in range(rounds + 1):  # the first one is not counted
+        short, long = take(few), take(wanted)
+        lone = statistics.median(first(prompt) for prompt in prompts(5))
+        if round_:
+            rates.append(several * wanted / long)
+            decoded.append(several * (wanted - few) / (long - short))
+            firsts.append(1e3 * lone)
+    print(json.dumps({"tokens_per_s": rates, "decoded_per_s": decoded, "first_ms": firsts}))

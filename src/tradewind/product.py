@@ -480,6 +480,14 @@ class Serve(Section):
     max_tokens: Positive = Field(
         1024, description="Generation: longest answer, and tokens reserved, where a request does not say"
     )
+    slots: Positive = Field(16, description="Generation: answers that are written at once")
+    waiting: Positive = Field(
+        256, description="Generation: answers that may wait for a slot; further requests are told to come back"
+    )
+    adapters: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")], str] = Field(
+        default_factory=dict,
+        description="Generation: name → release of an adapter alone (version, alias or folder); asked for as PRODUCT:NAME",
+    )
     mark: Literal["none", "text"] = Field(
         "none",
         description="Generation: whether the text itself says that it was generated; replies carry metadata in any case",

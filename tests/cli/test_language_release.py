@@ -71,6 +71,27 @@ def test_the_bundle_holds_what_was_asked_for_with_its_figures(released: Path):
 
 
 @pytest.mark.slow
+def test_what_a_token_costs_stands_in_the_release_and_no_plan_sells_below_it(released: Path, tmp_path: Path, capsys):
+    cost = read_json(_release(released) / "manifest.json")["cost"]
+    times = cost["request"]
+    assert 0 < times["prompt_seconds"] < times["alone_seconds"] < 1
+    assert 0 < times["bulk_seconds"] < times["alone_seconds"]
+    assert times["precision"] == "int8"
+    assert "## What a token costs" in (_release(released) / "report" / "card.md").read_text()
+    copy = Path(shutil.copytree(released, tmp_path / "copy"))
+    absurd = "serve.machine_hour=1000000000000 CNY"
+    asked = ["run", "-C", str(copy), "--set", "release.quantization_loss={int8: 1.0, int4: 9.0}", "--set", absurd]
+    assert main(asked) == 1
+    assert "The plan free includes 1000 units for 0.00 CNY, below their cost of" in capsys.readouterr().err
+    assert len(Registry.open(Workspace.of(copy)).versions) == 1
+    assert main([*asked, "--set", "serve.plans.free.below_cost=true"]) == 0
+    file = copy / "tradewind.yaml"
+    file.write_text(file.read_text().replace("serve: {plans", "serve: {machine_hour: 1000000000000 CNY, plans"))
+    assert main(["serve", "-C", str(copy), "--port", "0"]) == 1
+    assert "below their cost" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_the_registry_takes_it_and_it_can_be_promoted_and_verified(released: Path, capsys):
     assert main(["promote", "-C", str(released)]) == 0
     registry = Registry.open(Workspace.of(released))

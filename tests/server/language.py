@@ -49,7 +49,10 @@ class CountingGenerator(FakeGenerator):
 def served(engine=None, *, marking=None, max_tokens=1024, product="writer"):
     engine = engine or CountingGenerator(tokenizer())
     marking = marking or Marking("Ann's Shop")
-    return ServedLanguage(product, 1, "sha256:" + "ab" * 32, 1_700_000_000, engine, "int8", marking, max_tokens)
+    adapters = tuple(getattr(engine, "adapters", ()))
+    return ServedLanguage(
+        product, 1, "sha256:" + "ab" * 32, 1_700_000_000, engine, "int8", marking, max_tokens, adapters=adapters
+    )
 
 
 def app_of(one, gate=None, settings=None, log=None):

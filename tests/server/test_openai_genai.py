@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 
 import httpx
@@ -91,3 +92,67 @@ def test_a_client_that_leaves_frees_its_slot_and_pays_for_what_was_computed(hous
     assert 0 < billed <= 200
     with openai.OpenAI(api_key="secret", base_url=f"{address}/v1", max_retries=0) as client:
         assert ask(client).choices[0].finish_reason in ("stop", "length")
+
+
+@pytest.mark.parametrize(
+    ("bound", "wanted"),
+    [
+        ({"regex": "[a-c]{3}-[0-9]"}, r"[a-c]{3}-[0-9]"),
+        ({"choice": ["退款 (full)", "refuse.", "a|b"]}, r"退款 \(full\)|refuse\.|a\|b"),
+        ({"json": {"type": "integer", "minimum": 0, "maximum": 9}}, r"[0-9]"),
+    ],
+)
+def test_an_answer_is_bound_by_structured_outputs_on_every_route(house, bound, wanted):
+    said = {"temperature": 1, "seed": 5, "extra_body": {"structured_outputs": bound}}
+    with openai.OpenAI(api_key="secret", base_url=f"{house[0]}/v1", max_retries=0) as client:
+        chat = ask(client, max_tokens=60, **said).choices[0].message.content
+        written = client.completions.create(model="writer", prompt="hello", max_tokens=60, **said).choices[0].text
+        said["extra_body"]["seed"] = said.pop("seed")
+        answer = client.responses.create(model="writer", input="hello", max_output_tokens=60, **said).output_text
+    for text in (chat, written, answer):
+        assert re.fullmatch(wanted, text), text
+
+
+@pytest.mark.parametrize(
+    ("bound", "place"),
+    [
+        ({"regex": "[a-"}, "structured_outputs.regex"),
+        ({"regex": "a", "choice": ["a"]}, "structured_outputs"),
+        ({}, "structured_outputs"),
+        ({"choice": []}, "structured_outputs.choice"),
+        ({"json": {"type": "nothing"}}, "structured_outputs.json.type"),
+        ({"grammar": "x"}, "structured_outputs.grammar"),
+    ],
+)
+def test_structured_outputs_that_cannot_be_followed_are_refused_with_their_place(house, bound, place):
+    address, gate = house
+    before = sum(gate.by_meter.values())
+    with (
+        openai.OpenAI(api_key="secret", base_url=f"{address}/v1", max_retries=0) as client,
+        pytest.raises(openai.BadRequestError) as refused,
+    ):
+        ask(client, extra_body={"structured_outputs": bound})
+    assert refused.value.param == place
+    assert sum(gate.by_meter.values()) == before
+
+
+def test_more_requests_than_may_wait_are_told_to_come_back_and_pay_nothing(tiny_genai, tiny_hf):  # noqa: F811
+    engine = GenaiEngine(tiny_genai / "fp32", LanguageTokenizer.open(tiny_hf), slots=1, threads=1, waiting=2)
+
+    async def story(address):
+        async with openai.AsyncOpenAI(api_key="secret", base_url=f"{address}/v1", max_retries=0) as client:
+            asked = [ask(client, max_tokens=100, temperature=1, seed=number) for number in range(30)]
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+    with serving(served(engine)) as (address, gate):
+        found = asyncio.run(story(address))
+        refused = [one for one in found if isinstance(one, openai.APIStatusError)]
+        answered = [one for one in found if not isinstance(one, Exception)]
+        assert len(refused) + len(answered) == 30
+        assert len(answered) >= 3
+        assert refused
+        assert {(one.status_code, one.code) for one in refused} == {(503, "environment.engine_busy")}
+        assert all(int(one.response.headers["retry-after"]) >= 1 for one in refused)
+        assert sum(gate.by_meter.values()) == sum(one.usage.total_tokens for one in answered)
+        assert not gate.reserved
+    engine.close()

@@ -19,6 +19,7 @@ from tradewind.server import serving as rooms
 from tradewind.server.app import create_app
 from tradewind.server.gate import OpenGate
 from tradewind.server.marks import Marking
+from tradewind.server.served_language import Writing
 from tradewind.server.serving import Place, Shelf
 
 
@@ -63,7 +64,7 @@ class Loader:
     def __init__(self):
         self.engines = []
 
-    def __call__(self, folder, *, precision, public_key=None):
+    def __call__(self, folder, *, precision, public_key=None, adapters=None, slots=16, waiting=256):
         self.engines.append(Closing(tokenizer(), answer=f"release {folder.name}"))
         return self.engines[-1]
 
@@ -84,7 +85,7 @@ def workspace(tmp_path):
 
 def test_a_promoted_language_model_takes_the_place_of_the_old_one_which_is_closed(workspace):
     loader = Loader()
-    shelf = Shelf([Place(workspace, marking=Marking("Ann"), max_tokens=9)], load_engine=loader).open()
+    shelf = Shelf([Place(workspace, writing=Writing(marking=Marking("Ann"), max_tokens=9))], load_engine=loader).open()
     first = shelf.get("writer")
     assert (first.release, first.precision, first.marking.provider, first.max_tokens) == ("v1", "int8", "Ann", 9)
     promote(workspace, "v2")
@@ -113,7 +114,7 @@ def test_promoting_while_answers_run_fails_no_request(workspace):
 
 
 def test_the_product_file_chooses_the_precision(workspace):
-    shelf = Shelf([Place(workspace, precision="fp32")], load_engine=Loader()).open()
+    shelf = Shelf([Place(workspace, writing=Writing(precision="fp32"))], load_engine=Loader()).open()
     assert shelf.get("writer").precision == "fp32"
     shelf.close()
 
@@ -148,11 +149,12 @@ def test_without_a_language_model_its_routes_are_not_documented(client):
 def test_what_the_product_file_says_reaches_the_shelf(tmp_path):
     product = Product.model_validate({
         "product": "writer", "task": "generation", "language": "zh", "data": {"source": "text"},
-        "serve": {"mark": "text", "mark_at": "start", "precision": "int4", "max_tokens": 7, "seller": {"name": "Ann", "tax_id": "9144"}},
+        "serve": {"mark": "text", "mark_at": "start", "precision": "int4", "max_tokens": 7, "slots": 3, "waiting": 5, "seller": {"name": "Ann", "tax_id": "9144"}},
     })  # fmt: skip
     place = verb._place(rooms, SimpleNamespace(workspace=Workspace(tmp_path), product=product))
-    assert (place.precision, place.max_tokens) == ("int4", 7)
-    assert place.marking == Marking("Ann", "9144", explicit=True, at="start", language="zh")
+    assert (place.writing.precision, place.writing.max_tokens) == ("int4", 7)
+    assert (place.writing.slots, place.writing.waiting) == (3, 5)
+    assert place.writing.marking == Marking("Ann", "9144", explicit=True, at="start", language="zh")
 
 
 class Picky(CountingGenerator):

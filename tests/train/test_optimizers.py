@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from tradewind.model.decoder import Decoder, DecoderConfig
 from tradewind.train import optimizers
 
 
@@ -73,6 +74,17 @@ def test_muon_moves_a_hidden_matrix_by_an_orthogonal_update_and_the_rest_by_adam
     assert torch.linalg.cond(gradient) > 8
     assert [type(part).__name__ for part in optimizer.parts] == ["Muon", "AdamW"]
     assert len(optimizer.parts[0].param_groups[0]["params"]) == 1
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_muon_leaves_tokens_to_adamw_on_both_ends_of_a_language_model(tied):
+    sizes = {"width": 32, "depth": 1, "heads": 2, "kv_heads": 1, "head_width": 16, "hidden": 64, "tied": tied}
+    model = Decoder(DecoderConfig.preset("1m", vocabulary=40, context=16, **sizes))
+    muon, _ = optimizers.build(model, name="muon", rate=0.1, weight_decay=0.0).parts
+    given = {id(p) for group in muon.param_groups for p in group["params"]}
+    names = {name for name, p in model.named_parameters() if id(p) in given}
+    assert names
+    assert all(".layers." in name for name in names)
 
 
 def test_biases_get_no_decay_and_a_prefix_its_own_rate():

@@ -46,8 +46,11 @@ def released_below_cost(workspace: Workspace, serve: Serve, *, product: str) -> 
     name = next((alias for alias in ("live", "candidate") if alias in registry.aliases), None)
     if serve.machine_hour is None or name is None:
         return []
+    folder = registry.path(registry.find(name))
     try:
-        report = read_json(registry.path(registry.find(name)) / "report" / "report.json")
+        # What a token costs stands in the manifest of a language model: its graph is made after the report.
+        manifest = read_json(folder / "manifest.json")
+        report = manifest if manifest.get("cost") else read_json(folder / "report" / "report.json")
     except (OSError, ValueError):
         return []
     return below_cost(sold(serve.plans, product), serve.machine_hour, report)

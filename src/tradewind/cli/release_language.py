@@ -16,7 +16,9 @@ import numpy as np
 from tradewind import __version__
 from tradewind.artifacts import Artifact, open_artifact
 from tradewind.cli.evaluate_language import LanguageEvaluation
+from tradewind.cli.prices import refuse_below_cost
 from tradewind.cli.session import Session
+from tradewind.cli.token_cost import below_cost_of_tokens, token_cost
 from tradewind.data.corpus import Corpus
 from tradewind.data.packed import Packed
 from tradewind.engines.genai import GenaiEngine
@@ -25,7 +27,7 @@ from tradewind.engines.scoring import token_losses
 from tradewind.errors import ModelError, VerificationFailed
 from tradewind.evaluate.report import JSON_FILE, PAGE_FILE
 from tradewind.features.language import LanguageTokenizer
-from tradewind.files import digest_json, write_text
+from tradewind.files import digest_json, read_json, write_text
 from tradewind.model.decoder_config import DecoderConfig
 from tradewind.model.genai import Precision, build_genai
 from tradewind.model.hf_folder import read_config
@@ -67,14 +69,21 @@ def release_language(session: Session, corpus: Corpus, run: LanguageRun, evaluat
             "release": settings.model_dump(mode="json"),
             "plans": plans,
         }
+        serve = session.product.serve
+        if serve.machine_hour is not None:  # what a token costs stands in the manifest
+            made_of["machine_hour"] = str(serve.machine_hour)
         artifact = workspace.find("release", digest_json(made_of))
         if artifact is None:
             with workspace.making("release", made_of, parents=parents) as folder:
                 manifest = {"made_with": __version__, "parents": parents, "plans": plans}
                 _fill(session, corpus, run, evaluation, folder, manifest, pair)
             artifact = open_artifact(workspace.folder("release", digest_json(made_of)), kind="release")
-        # 5. Opened as it will be served, in every precision: signature, template, golden prompts.
+        # 5. Opened as it will be served, in every precision: signature, template, golden prompts. No plan may sell a token
+        # below what it was measured to cost: such a release stays unknown to the registry.
         verify_release(artifact.folder, public_key=pair.public)
+        cost = read_json(artifact.folder / "manifest.json").get("cost")
+        if cost is not None:
+            refuse_below_cost(below_cost_of_tokens(cost, serve, product=session.product.product))
         version = register(workspace, artifact.digest, artifact.folder)
     session.outcome.artifacts["release"] = str(artifact.folder)
     session.voice.say(f"v{version.version} is signed and is the candidate")
@@ -112,7 +121,19 @@ def _fill(
         figures = _precisions(session, corpus, run, golden, folder)
         bundles.refuse_lossy(figures, {str(name): share for name, share in product.release.quantization_loss.items()})
 
-    # 3. What it is.
+    # 3. What it is, and what a token of it costs here.
+    cost = None
+    if figures:
+        served = product.serve.precision if product.serve.precision in figures else bundles.preferred(figures)
+        session.voice.progress("timing tokens", 0.95)
+        genai = folder / bundles.GENAI / served
+        cost = token_cost(genai, tokenizer, precision=served, serve=product.serve, product=product.product)
+        times = cost["request"]
+        session.voice.say(
+            f"a token takes {1e3 * times['alone_seconds']:.3g} ms of one processor written alone, "
+            f"{1e3 * times['bulk_seconds']:.3g} ms beside others, {1e3 * times['prompt_seconds']:.3g} ms read"
+            + (f": {cost['alone']}" if cost["alone"] else "")
+        )
     pretrained = run.product.model.pretrained
     manifest |= {
         "product": product.product,
@@ -132,6 +153,7 @@ def _fill(
         "precisions": bundles.described(figures),
         "parity": {"tolerance": golden.tolerance, "prompts": len(golden.prompts)},
         "meters": list(bundles.METERS),
+        "cost": cost,
         "trained_from": Path(pretrained).name if pretrained else None,
         "base": bundles.weight_digests(Path(pretrained)) if alone and pretrained else None,
     }

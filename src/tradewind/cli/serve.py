@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from tradewind.cli.prices import refuse_below_cost, released_below_cost
+from tradewind.cli.releases import release_folder
 from tradewind.cli.session import HERE, FolderOption, Session
 from tradewind.errors import ArtifactError, EnvironmentFailure, InputError
 from tradewind.release.registry import Registry
@@ -108,10 +109,19 @@ def _place(serving: Any, session: Session) -> Any:
         provider=serve.seller.name, producer=serve.seller.tax_id, explicit=serve.mark == "text", at=serve.mark_at,
         language=session.product.language,
     )  # fmt: skip
-    return serving.Place(
-        session.workspace, abstain_below=serve.abstain_below, precision=serve.precision, max_tokens=serve.max_tokens,
-        marking=marking,
+    writing = _load("tradewind.server.served_language").Writing(
+        precision=serve.precision, max_tokens=serve.max_tokens, marking=marking, slots=serve.slots, waiting=serve.waiting,
+        adapters={name: _adapter(session, name, where) for name, where in serve.adapters.items()},
     )  # fmt: skip
+    return serving.Place(session.workspace, abstain_below=serve.abstain_below, writing=writing)
+
+
+def _adapter(session: Session, name: str, where: str) -> Path:
+    """The release of an adapter alone. Raises InputError, ArtifactError."""
+    folder = release_folder(where if "/" not in where else str(session.folder / where), session.folder)
+    if not folder.is_dir():
+        raise ArtifactError("There is no such release.", code="missing", where=f"serve.adapters.{name}: {where}")
+    return folder
 
 
 def _retention(session: Session) -> Any:

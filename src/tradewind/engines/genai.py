@@ -41,7 +41,7 @@ _Mail: TypeAlias = list[tuple["asyncio.Queue[Piece | Exception]", Piece | Except
 class GenaiEngine:
     """`folder` is one precision, such as genai/int4; `adapters` are folders in PEFT's layout by name.
 
-    `slots` answers are computed at once, others wait in order. `threads` 0 lets the runtime use all cores.
+    `slots` answers are computed at once, at most `waiting` others wait in order. `threads` 0 lets the runtime use all cores.
     Raises ArtifactError when the graph, the tokeniser or an adapter does not fit.
     """
 
@@ -54,8 +54,10 @@ class GenaiEngine:
         context: int | None = None,
         threads: int = 0,
         adapters: Mapping[str, Path] | None = None,
+        waiting: int = 256,
     ) -> None:
         self.tokenizer = tokenizer
+        self._most_waiting = waiting
         self.adapters = tuple(adapters or ())
         self._graph = SlotGraph(
             folder,
@@ -99,7 +101,7 @@ class GenaiEngine:
         return len(self._rows) + len(self._waiting) + (self._reading is not None)
 
     def start(self, prompt: Sequence[int], sampling: Sampling) -> GenaiGeneration:
-        """See `GenerationEngine.start`. Raises EnvironmentFailure engine_closed besides."""
+        """See `GenerationEngine.start`. Raises EnvironmentFailure engine_closed, engine_busy besides."""
         limit = check_request(
             prompt, sampling, vocabulary=self.tokenizer.vocabulary, context=self.context, adapters=self.adapters
         )
@@ -117,6 +119,12 @@ class GenaiEngine:
         with self._wake:
             if self._closing:
                 raise EnvironmentFailure("The engine is closed.", code="engine_closed")
+            if len(self._waiting) >= self._most_waiting:
+                raise EnvironmentFailure(
+                    f"{self._most_waiting} answers wait for a slot already.",
+                    code="engine_busy",
+                    hint="Try again soon; whoever runs the service may raise serve.waiting or serve.slots.",
+                )
             self._waiting.append(answer)
             self._wake.notify()
         return generation

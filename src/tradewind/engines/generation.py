@@ -104,7 +104,7 @@ class GenerationEngine(Protocol):
 
         Raises InputError: prompt_empty, prompt_token, prompt_too_long, sampling, schema_invalid, regex_invalid,
         adapter_unknown, guidance_unsupported, logprobs_unsupported. What an engine cannot do it refuses, it never
-        leaves it out in silence.
+        leaves it out in silence. EnvironmentFailure engine_busy when too many wait already.
         """
         ...
 

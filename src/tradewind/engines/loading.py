@@ -107,6 +107,7 @@ def load_generator(
     slots: int = 16,
     context: int | None = None,
     threads: int = 0,
+    waiting: int = 256,
 ) -> GenaiEngine:
     """Opens the release of a language model in one precision. `adapters` are releases of adapters alone, by name.
 
@@ -132,8 +133,8 @@ def load_generator(
         check_base(open_language_bundle(path, public_key=public_key).manifest, folder / HF)
         parts[name] = path / ADAPTER
     engine = GenaiEngine(
-        folder / GENAI / precision, tokenizer, slots=slots, context=context, threads=threads, adapters=parts
-    )
+        folder / GENAI / precision, tokenizer, slots=slots, context=context, threads=threads, adapters=parts, waiting=waiting
+    )  # fmt: skip
     try:
         _check_language_golden(engine, folder, manifest["precisions"][precision]["golden_difference"])
     except BaseException:

@@ -63,6 +63,18 @@ def render_language(
         lines += ["", "## Precisions", "", "| precision | megabytes | bits per byte | loss |", "|---|---|---|---|"]
     for name, one in manifest["precisions"].items():
         lines.append(f"| {name} | {one['bytes'] / 1e6:.1f} | {one['bits_per_byte']:.4f} | {one['loss']:+.2%} |")
+    if cost := manifest.get("cost"):
+        times = cost["request"]
+        lines += ["", "## What a token costs", "", f"On {times['processor']}, {times['how']}:", ""]
+        lines += ["| token | milliseconds | price |", "|---|---|---|"]
+        lines += [
+            f"| {name} | {1e3 * times[key]:.4g} | {(cost.get(price) if price else None) or ''} |"
+            for name, key, price in (
+                ("written alone", "alone_seconds", "alone"),
+                ("written beside others", "bulk_seconds", "bulk"),
+                ("read", "prompt_seconds", None),
+            )
+        ]
     lines += ["", "## Contact", "", filled(release["contact"], "release.contact"), ""]
     if missing:
         lines += ["## Missing from this card", "", *[f"- `{name}` in the product file" for name in missing], ""]

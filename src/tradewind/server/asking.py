@@ -6,6 +6,7 @@ Not here: messages and prompts (`chat.py`, `completions.py`, `responses.py`), fu
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +20,16 @@ from tradewind.server.settings import Settings
 
 ASIDE_BYTES = 1 << 15  # from here on reading a request would hold up others
 _STOPS = 4
+_META = re.compile(r"[\\.+*?()|\[\]{}^$#&\-~]")  # what has a meaning of its own in an expression
 _LEAST_SEED, _MOST_SEED = -(2**63), 2**63 - 1
 _MOST_K = 1 << 20
 # Said beside the request for others' books; it changes no answer.
 HARMLESS = frozenset(
     ["user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "store"]
 )  # fmt: skip
+BOUND = "structured_outputs"
 DRAWN = frozenset(
-    ["temperature", "top_p", "top_k", "seed", "stop", "frequency_penalty", "presence_penalty", "logit_bias"]
+    [BOUND, "temperature", "top_p", "top_k", "seed", "stop", "frequency_penalty", "presence_penalty", "logit_bias"]
 )
 
 
@@ -41,16 +44,19 @@ class Draw:
     stop: tuple[str, ...]
     logprobs: int | None = None
     schema: Mapping[str, Any] | None = None
+    regex: str | None = None
 
     def sampling(self, max_tokens: int) -> Sampling:
         return Sampling(
             max_tokens, temperature=self.temperature, top_p=self.top_p, top_k=self.top_k, seed=self.seed, stop=self.stop,
-            logprobs=self.logprobs, schema=self.schema,
+            logprobs=self.logprobs, schema=self.schema, regex=self.regex,
         )  # fmt: skip
 
 
-def read_draw(fields: Fields, *, logprobs: int | None = None, schema: Mapping[str, Any] | None = None) -> Draw:
-    """Raises InputError (field, unsupported)."""
+def read_draw(
+    fields: Fields, *, logprobs: int | None = None, schema: Mapping[str, Any] | None = None, bound: Bound | None = None
+) -> Draw:
+    """`schema` binds the answer, else `bound` does. Raises InputError (field, unsupported)."""
     for name in ("frequency_penalty", "presence_penalty"):
         fields.refuse(name, "no engine of this server weighs repeated tokens", harmless=[0])
     fields.refuse("logit_bias", "no engine of this server shifts single tokens", harmless=[{}])
@@ -65,8 +71,45 @@ def read_draw(fields: Fields, *, logprobs: int | None = None, schema: Mapping[st
         seed=None if seed is None else seed % (1 << 31),
         stop=_stop(fields),
         logprobs=logprobs,
-        schema=schema,
+        schema=schema if schema is not None or bound is None else bound.schema,
+        regex=None if schema is not None or bound is None else bound.regex,
     )
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What the whole answer must look like: a JSON Schema or a regular expression."""
+
+    schema: Mapping[str, Any] | None = None
+    regex: str | None = None
+
+
+def read_bound(fields: Fields, *, schema: Mapping[str, Any] | None = None, tools: bool = False) -> Bound | None:
+    """`structured_outputs`, as vLLM's API has it beside OpenAI's fields: one of `json`, `regex`, `choice`.
+
+    `schema` and `tools` are what the request binds the answer by already. Raises InputError (field, schema_invalid).
+    """
+    form = fields.object(BOUND)
+    if form is None:
+        return None
+    kinds = ("json", "regex", "choice")
+    form.only(kinds)
+    given = [name for name in kinds if form.get(name) is not None]
+    if len(given) != 1:
+        raise fields.wrong(BOUND, f"holds {' and '.join(given) or 'nothing'}, but takes one of {', '.join(kinds)}")
+    if schema is not None or tools:
+        raise fields.wrong(BOUND, "and a JSON answer or tools exclude each other", hint="Send one of them.")
+    if given == ["json"]:
+        wanted = form.object("json")
+        assert wanted is not None
+        check_schema(wanted.content, where=wanted.where)
+        return Bound(schema=wanted.content)
+    if given == ["regex"]:
+        return Bound(regex=form.required("regex"))
+    texts = form.items("choice") or []
+    if not texts or not all(isinstance(text, str) and text for text in texts):
+        raise form.wrong("choice", "must be a list of texts, none of them empty")
+    return Bound(regex="|".join(_META.sub(r"\\\g<0>", text) for text in texts))
 
 
 def _stop(fields: Fields) -> tuple[str, ...]:

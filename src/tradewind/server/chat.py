@@ -9,7 +9,7 @@ from typing import Any
 from tradewind.engines.generation import Sampling
 from tradewind.errors import InputError
 from tradewind.server.answers import About, Answer, Delta, chat_logprobs
-from tradewind.server.asking import DRAWN, HARMLESS, read_choices, read_draw, read_format, read_usage, room
+from tradewind.server.asking import DRAWN, HARMLESS, read_bound, read_choices, read_draw, read_format, read_usage, room
 from tradewind.server.fields import Fields, kind_of
 from tradewind.server.generating import Pieces, Tokens
 from tradewind.server.marks import Marking
@@ -64,8 +64,9 @@ def read(fields: Fields, served: ServedLanguage, settings: Settings) -> ChatAsk:
         raise fields.wrong(
             "response_format", "and tools exclude each other", hint='Send tool_choice: "none" for an answer in JSON.'
         )
-    draw = read_draw(fields, logprobs=_logprobs(fields), schema=tools.schema() if tools.forced else schema)
-    marking = None if schema is not None else served.marking
+    bound = read_bound(fields, schema=schema, tools=bool(tools.names))
+    draw = read_draw(fields, logprobs=_logprobs(fields), schema=tools.schema() if tools.forced else schema, bound=bound)
+    marking = served.marking if schema is None and bound is None else None
     prompt = prompt_of(served, read_messages(fields, served.marking), tools, where="messages")
     most = room(served, prompt, _max_tokens(fields), default=served.max_tokens, where="messages")
     return ChatAsk(

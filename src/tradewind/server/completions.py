@@ -9,7 +9,7 @@ from typing import Any
 
 from tradewind.engines.generation import Sampling, TokenLogprob
 from tradewind.server.answers import About, Answer
-from tradewind.server.asking import DRAWN, HARMLESS, read_choices, read_draw, read_usage, room
+from tradewind.server.asking import DRAWN, HARMLESS, read_bound, read_choices, read_draw, read_usage, room
 from tradewind.server.chat import usage_of
 from tradewind.server.fields import Fields, kind_of
 from tradewind.server.generating import Pieces, Tokens
@@ -45,7 +45,7 @@ class CompletionAsk:
     choices: int
     stream: bool
     usage: bool
-    marking: Marking
+    marking: Marking | None
     kept: Mapping[str, Any]
 
     def writer(self, about: About) -> CompletionWriter:
@@ -62,7 +62,8 @@ def read(fields: Fields, served: ServedLanguage, settings: Settings) -> Completi
     logprobs, echo = fields.integer("logprobs", 0, _LOGPROBS), fields.flag("echo")
     if echo and logprobs is not None:
         fields.refuse("echo", "figures are told of what is written, not of the prompt")
-    draw = read_draw(fields, logprobs=logprobs)
+    bound = read_bound(fields)
+    draw = read_draw(fields, logprobs=logprobs, bound=bound)
     prompts = _prompts(fields, served, most=settings.choices // choices)
     asked = fields.integer("max_tokens", 1, _MOST_TOKENS)
     lengths = [room(served, prompt, asked, default=_DEFAULT_TOKENS, where="prompt") for prompt in prompts]
@@ -70,7 +71,7 @@ def read(fields: Fields, served: ServedLanguage, settings: Settings) -> Completi
     return CompletionAsk(
         prompts=prompts, echoes=[decode(prompt) if echo else "" for prompt in prompts],
         sampling=[draw.sampling(length) for length in lengths], choices=choices, stream=stream,
-        usage=read_usage(fields, stream=stream), marking=served.marking, kept={"prompt": fields.get("prompt")},
+        usage=read_usage(fields, stream=stream), marking=served.marking if bound is None else None, kept={"prompt": fields.get("prompt")},
     )  # fmt: skip
 
 
@@ -110,7 +111,7 @@ class CompletionWriter:
         self._about = about
         self.answers = [Answer(ask.marking, echo=echo) for echo in ask.echoes for _ in range(ask.choices)]
         self._around = [frame(self._chunk(number, HOLE)) for number in range(len(self.answers))]
-        self._start = len(ask.marking.opening)
+        self._start = len(ask.marking.opening) if ask.marking else 0
         self._written = [self._start] * len(self.answers)  # characters told so far, where the next token's text begins
 
     def reply(self, tokens: Tokens) -> dict[str, Any]:

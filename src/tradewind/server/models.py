@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from tradewind.errors import InputError
 from tradewind.server.desk import Desk
 from tradewind.server.gate import Call
 from tradewind.server.served_encoder import ServedEncoder
@@ -19,14 +20,21 @@ def router(desk: Desk) -> APIRouter:
     @routes.get("/v1/models", summary="List the models that are served")
     async def models(request: Request) -> dict[str, Any]:
         await _known(desk, request)
-        return {"object": "list", "data": [_shown(desk, served) for served in desk.shelf]}
+        shown = [[_shown(desk, served), *_adapters(desk, served)] for served in desk.shelf]
+        return {"object": "list", "data": [one for several in shown for one in several]}
 
     @routes.get("/v1/models/{model}", summary="One model: its columns, classes and releases")
     async def model(model: str, request: Request) -> dict[str, Any]:
         await _known(desk, request)
         name, _, release = model.partition("@")
-        served = desk.shelf.get(name, release or None) or await desk.shelf.fetch(name, release or None)
-        return _shown(desk, served)
+        product, _, adapter = name.partition(":")
+        served = desk.shelf.get(product, release or None) or await desk.shelf.fetch(product, release or None)
+        if not adapter:
+            return _shown(desk, served)
+        for one in _adapters(desk, served):
+            if one["id"] == name:
+                return one
+        raise InputError(f"There is no model {name[:80]!r}.", code="model_unknown", where="model")
 
     return routes
 
@@ -40,6 +48,14 @@ async def _known(desk: Desk, request: Request) -> None:
         request_id=request.state.request_id,
     )
     desk.gate.release(desk.gate.enter_now(call) or await desk.gate.enter(call))
+
+
+def _adapters(desk: Desk, served: Item) -> list[dict[str, Any]]:
+    """Each adapter is a model of its own, as vLLM lists them: `parent` is the one whose weights it changes."""
+    if not isinstance(served, ServedLanguage) or not served.adapters:
+        return []
+    base = _shown(desk, served)
+    return [base | {"id": f"{served.product}:{name}", "parent": served.product} for name in served.adapters]
 
 
 def _shown(desk: Desk, served: Item) -> dict[str, Any]:

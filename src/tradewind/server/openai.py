@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from tradewind.clock import SystemClock
 from tradewind.engines.generation import Sampling
-from tradewind.errors import InputError
+from tradewind.errors import InputError, nearest
 from tradewind.server import chat, completions, responses
 from tradewind.server.answers import About, Answer
 from tradewind.server.asking import ASIDE_BYTES, read_request
@@ -88,9 +89,10 @@ class OpenAI:
     async def _handle(self, work: Work) -> Reply | Streaming:
         fields, size = await read_request(self._desk, work)
         name, _, pinned = fields.required("model").partition("@")
-        served = await self._desk.find_language(work, name, pinned or None)
+        product, _, adapter = name.partition(":")
+        served = await self._desk.find_language(work, product, pinned or None)
         try:
-            reply = await self._answer(work, served, fields, size=size)
+            reply = await self._answer(work, served, fields, size=size, adapter=_known_adapter(served, adapter))
         except BaseException:
             served.let_go()
             raise
@@ -98,7 +100,9 @@ class OpenAI:
             served.let_go()
         return reply
 
-    async def _answer(self, work: Work, served: ServedLanguage, fields: Fields, *, size: int) -> Reply | Streaming:
+    async def _answer(
+        self, work: Work, served: ServedLanguage, fields: Fields, *, size: int, adapter: str | None
+    ) -> Reply | Streaming:
         desk = self._desk
         read = READERS[work.path]
         if size > ASIDE_BYTES:
@@ -118,8 +122,9 @@ class OpenAI:
         ticket.release_version = served.release
         running: Running | None = None
         try:
-            running = Running(served, ask.prompts, ask.sampling, choices=ask.choices)
-            writer = ask.writer(self._about(work, served, ticket))
+            sampling = [replace(one, adapter=adapter) for one in ask.sampling] if adapter else ask.sampling
+            running = Running(served, ask.prompts, sampling, choices=ask.choices)
+            writer = ask.writer(self._about(work, served, ticket, adapter))
         except BaseException as error:
             if running is not None:
                 running.cancel()
@@ -135,10 +140,11 @@ class OpenAI:
         answer = self._stream if ask.stream else self._whole
         return await answer(work, served, ticket, running=running, bill=bill, writer=writer)
 
-    def _about(self, work: Work, served: ServedLanguage, ticket: Ticket) -> About:
+    def _about(self, work: Work, served: ServedLanguage, ticket: Ticket, adapter: str | None) -> About:
         marks = served.marking.metadata(product=served.product, release=served.release, request_id=work.request_id)
         return About(
-            work.request_id.removeprefix("req_"), int(_CLOCK.now().timestamp()), served.product, served.fingerprint,
+            work.request_id.removeprefix("req_"), int(_CLOCK.now().timestamp()),
+            f"{served.product}:{adapter}" if adapter else served.product, served.fingerprint,
             marks | {"price_version": ticket.price_version, "repeats": served.repeats},
         )  # fmt: skip
 
@@ -210,8 +216,24 @@ class OpenAI:
         )
 
 
+def _known_adapter(served: ServedLanguage, name: str) -> str | None:
+    """Raises InputError model_unknown: to a caller an adapter is a model of its own."""
+    if not name:
+        return None
+    if name not in served.adapters:
+        known = [f"{served.product}:{one}" for one in served.adapters]
+        asked = f"{served.product}:{name}"[:80]
+        raise InputError(
+            f"There is no model {asked!r}.", code="model_unknown", where="model",
+            hint=nearest(asked, known) or "GET /v1/models lists what is served.",
+        )  # fmt: skip
+    return name
+
+
 def _param(code: str, path: str) -> str | None:
     """The field behind what an engine refuses: it knows no routes."""
+    if code == "input.regex_invalid":
+        return "structured_outputs.regex"
     if code in ("input.schema_invalid", "input.guidance_unsupported"):
         return "text.format" if path == responses.ROUTE else "response_format"
     return "logprobs" if code == "input.logprobs_unsupported" else None

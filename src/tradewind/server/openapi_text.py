@@ -26,6 +26,7 @@ def schemas(writers: Sequence[str], encoders: Sequence[str], settings: Settings)
             "top_p": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
             "seed": {"type": ["integer", "null"], "minimum": -(2**63), "maximum": 2**63 - 1},
             "stream": _FLAG,
+            "structured_outputs": _BOUND,
         }
         one_of_many = {"n": {"type": ["integer", "null"], "minimum": 1, "maximum": settings.choices}, "stop": _STOP}
         found["chat.request"] = _object(
@@ -110,6 +111,8 @@ _MESSAGE = _object(
 _FORMAT = _object(
     {"type": {"enum": ["text", "json_object", "json_schema"]}, "json_schema": {"type": "object"}}, required=["type"]
 )
+_BOUND = {"type": ["object", "null"], "minProperties": 1, "maxProperties": 1, "additionalProperties": False,
+          "properties": {"json": {"type": "object"}, "regex": _LINE, "choice": {"type": "array", "items": _LINE, "minItems": 1}}}  # fmt: skip
 _FUNCTION = _object(
     {"type": {"const": "function"}, "function": _object({"name": {**_TEXT, "pattern": "^[a-zA-Z0-9_-]{1,64}$"}}, required=["name"])},
     required=["type", "function"],

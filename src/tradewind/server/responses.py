@@ -11,7 +11,7 @@ from typing import Any
 
 from tradewind.engines.generation import Sampling
 from tradewind.server.answers import About
-from tradewind.server.asking import HARMLESS, read_draw, read_format, room
+from tradewind.server.asking import BOUND, HARMLESS, read_bound, read_draw, read_format, room
 from tradewind.server.chat import prompt_of, text_of
 from tradewind.server.fields import Fields
 from tradewind.server.marks import Marking
@@ -26,7 +26,7 @@ _MOST_TOKENS = 1 << 24
 _FIGURES = "message.output_text.logprobs"
 _READ = frozenset(
     ["model", "input", "instructions", "max_output_tokens", "temperature", "top_p", "top_k", "seed", "stream", "stream_options", "text",
-     "tools", "tool_choice", "parallel_tool_calls", "top_logprobs", "include"]
+     "tools", "tool_choice", "parallel_tool_calls", "top_logprobs", "include", BOUND]
 )  # fmt: skip
 # What has a place in the route and none here, with the values that ask for nothing.
 _REFUSED: Mapping[str, tuple[str, tuple[object, ...]]] = {
@@ -78,7 +78,8 @@ def read(fields: Fields, served: ServedLanguage, settings: Settings) -> Response
         raise fields.wrong(
             "text.format", "and tools exclude each other", hint='Send tool_choice: "none" for an answer in JSON.'
         )
-    draw = read_draw(fields, logprobs=_logprobs(fields), schema=tools.schema() if tools.forced else schema)
+    bound = read_bound(fields, schema=schema, tools=bool(tools.names))
+    draw = read_draw(fields, logprobs=_logprobs(fields), schema=tools.schema() if tools.forced else schema, bound=bound)
     messages = _input(fields, served.marking)
     if (instructions := fields.text("instructions")) is not None:
         messages.insert(0, {"role": "system", "content": instructions})
@@ -94,7 +95,7 @@ def read(fields: Fields, served: ServedLanguage, settings: Settings) -> Response
     }  # fmt: skip
     return ResponseAsk(
         prompts=(prompt,), sampling=(draw.sampling(most),), stream=fields.flag("stream"), tools=tools,
-        marking=None if schema is not None else served.marking,
+        marking=served.marking if schema is None and bound is None else None,
         kept={"instructions": instructions, "input": fields.get("input")}, said=said,
     )  # fmt: skip
 

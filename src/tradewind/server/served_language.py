@@ -6,6 +6,7 @@ Who answers with it holds it; a release that another one replaced is closed when
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,18 +15,33 @@ from typing import Protocol
 from tradewind.engines.generation import GenerationEngine
 from tradewind.engines.loading import load_generator
 from tradewind.files import read_json
+from tradewind.release.language import preferred
 from tradewind.release.registry import Version
 from tradewind.server.marks import Marking
 
 _MANIFEST = "manifest.json"
-# The fastest one that loses next to nothing comes first: every precision in a release has passed its gate.
-_PREFERRED = ("int8", "int4", "fp32")
 
 
 class LoadEngine(Protocol):
     """From a release folder to its engine: `engines.loading.load_generator`, or a fake."""
 
-    def __call__(self, folder: Path, *, precision: str, public_key: Path | None = None) -> GenerationEngine: ...
+    def __call__(
+        self, folder: Path, *, precision: str, public_key: Path | None = None, adapters: Mapping[str, Path] | None = None,
+        slots: int = 16, waiting: int = 256,
+    ) -> GenerationEngine: ...  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How a language model answers: `slots` at once, `waiting` more in a queue, an answer of `max_tokens` where a request
+    does not say; with `adapters` (releases of adapters alone, by name) beside its own weights."""
+
+    precision: str = "auto"
+    max_tokens: int = 1024
+    marking: Marking = field(default_factory=Marking)
+    slots: int = 16
+    waiting: int = 256
+    adapters: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -40,6 +56,7 @@ class ServedLanguage:
     precision: str = ""
     marking: Marking = field(default_factory=Marking)
     max_tokens: int = 1024  # of an answer, where a request does not say
+    adapters: tuple[str, ...] = ()  # asked for as PRODUCT:NAME
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _answers: int = 0
     _retired: bool = False
@@ -93,21 +110,30 @@ class ServedLanguage:
 
 
 def open_language(
-    folder: Path, version: Version, *, precision: str, public_key: Path | None = None, max_tokens: int = 1024,
-    marking: Marking | None = None, load_engine: LoadEngine = load_generator,
+    folder: Path, version: Version, *, writing: Writing, public_key: Path | None = None,
+    load_engine: LoadEngine = load_generator,
 ) -> ServedLanguage:  # fmt: skip
     """Loads and checks a release. Raises ArtifactError, VerificationFailed (`engines.loading.load_generator`)."""
     manifest = read_json(folder / _MANIFEST)
+    precision = writing.precision
     if precision == "auto":
         held = manifest.get("precisions") or ()
-        precision = next((one for one in _PREFERRED if one in held), _PREFERRED[-1])
+        precision = preferred(held)
     return ServedLanguage(
         product=manifest["product"],
         version=version.version,
         digest=version.digest,
         created_s=int(datetime.fromisoformat(version.created).timestamp()),
-        engine=load_engine(folder, precision=precision, public_key=public_key),
+        engine=load_engine(
+            folder,
+            precision=precision,
+            public_key=public_key,
+            adapters=writing.adapters,
+            slots=writing.slots,
+            waiting=writing.waiting,
+        ),
         precision=precision,
-        marking=marking or Marking(),
-        max_tokens=max_tokens,
+        marking=writing.marking,
+        max_tokens=writing.max_tokens,
+        adapters=tuple(writing.adapters),
     )

@@ -21,10 +21,9 @@ from tradewind.errors import ArtifactError, InputError, TradewindError, nearest
 from tradewind.release.encoder import is_encoder_release
 from tradewind.release.language import is_language_release
 from tradewind.release.registry import FILE, Registry, Version
-from tradewind.server.marks import Marking
 from tradewind.server.served import Served, open_release
 from tradewind.server.served_encoder import ServedEncoder, open_encoder
-from tradewind.server.served_language import LoadEngine, ServedLanguage, open_language
+from tradewind.server.served_language import LoadEngine, ServedLanguage, Writing, open_language
 from tradewind.server.ticker import Ticker
 
 POLL_S = 0.5
@@ -39,15 +38,12 @@ Item: TypeAlias = Served | ServedLanguage | ServedEncoder
 
 @dataclass(frozen=True)
 class Place:
-    """A workspace to serve from, with what `serve` of its product file says. `precision`, `max_tokens` and `marking` are a
-    language model's."""
+    """A workspace to serve from, with what `serve` of its product file says. `writing` is a language model's."""
 
     workspace: Workspace
     public_key: Path | None = None
     abstain_below: float | None = None
-    precision: str = "auto"
-    max_tokens: int = 1024
-    marking: Marking = field(default_factory=Marking)
+    writing: Writing = field(default_factory=Writing)
 
 
 @dataclass
@@ -227,9 +223,8 @@ class Shelf:
         place = watched.place
         if is_language_release(folder):
             return open_language(
-                folder, version, precision=place.precision, public_key=place.public_key, max_tokens=place.max_tokens,
-                marking=place.marking, load_engine=self._load_engine,
-            )  # fmt: skip
+                folder, version, writing=place.writing, public_key=place.public_key, load_engine=self._load_engine
+            )
         if is_encoder_release(folder):
             return open_encoder(folder, version, public_key=place.public_key, threads=self._threads)
         return open_release(

@@ -110,7 +110,7 @@ def _muon(
     hidden = {
         f"{prefix}.weight" if prefix else "weight"
         for prefix, module in model.named_modules()
-        if isinstance(module, nn.Linear) and not prefix.startswith("head")
+        if isinstance(module, nn.Linear) and not _gives_outputs(prefix)
     }
     matrices = [(key, p) for key, p in named if key in hidden and p.ndim == 2]
     rest = [(key, p) for key, p in named if not (key in hidden and p.ndim == 2)]
@@ -122,6 +122,11 @@ def _muon(
         groups = _groups(rest, weight_decay=weight_decay, overrides=overrides)
         parts.append(AdamW(groups, lr=rate, betas=betas, fused=fused))
     return Optimizers(parts)
+
+
+def _gives_outputs(prefix: str) -> bool:
+    """Heads, also the language models' own: each row of such a matrix is one output, and Muon is for what lies between."""
+    return any(part == "lm_head" or part.startswith("head") for part in prefix.split("."))
 
 
 def _groups(
