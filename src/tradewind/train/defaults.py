@@ -23,6 +23,8 @@ _REFIT_ROWS = 20_000
 _DESCENT_EPOCHS = 300  # of gradient descent, one step each
 _COUPLED_DECAY = 1e-4  # L2 through the gradient needs far less than decoupled decay
 _AVERAGE_DECAY = 0.995
+# How far an adversary may move an input: share of full brightness of a pixel, standard deviations of a number.
+_PIXEL_RADIUS, _NUMBER_RADIUS = 8 / 255, 0.1
 _ROLES: Mapping[str, Modality] = {"tokens": "text", "ngrams": "text", "ngram_weights": "text", "image": "image"}
 
 
@@ -212,6 +214,9 @@ def _train(train: Train, recipe: Recipe, facts: Facts) -> Train:
         "beta2": recipe.beta2,
         "average": "ema" if recipe.average_decay is not None else "none",
         "average_decay": recipe.average_decay or _AVERAGE_DECAY,
+        "fairness_by": "penalty",
+        "fairness_strength": 1.0,
+        "robustness_radius": _PIXEL_RADIUS if "image" in facts.modalities else _NUMBER_RADIUS,
     }
     update = {name: value for name, value in values.items() if name in auto}
     return train.model_copy(
