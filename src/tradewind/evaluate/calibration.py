@@ -38,8 +38,10 @@ def logs(probabilities_NK: Floats) -> Floats:
 def fit_temperature(target_N: Codes, probabilities_NK: Floats, *, weight_N: Floats | None = None) -> float:
     """The temperature T for which softmax(log p / T) has the smallest log loss (Guo et al. 2017).
 
-    The loss is convex in 1 / T, so Newton's method with bisection as its guard always ends at the minimum, within 0.05
-    and 20. Without rows it is 1. Ten significant digits, so that what is written down is what is used.
+    One made-up row whose answer is any class alike stands beside the n real ones, as Platt (1999) smooths his targets: a few
+    rows that all come out right do not make the answers certain. The loss is convex in 1 / T, so Newton's method with
+    bisection as its guard always ends at the minimum, within 0.05 and 20. Without rows it is 1. Ten significant digits, so
+    that what is written down is what is used.
     """
     if len(target_N) == 0:
         return 1.0
@@ -47,7 +49,8 @@ def fit_temperature(target_N: Codes, probabilities_NK: Floats, *, weight_N: Floa
     z = z - z.max(axis=1, keepdims=True)
     weight = np.ones(len(z)) if weight_N is None else weight_N
     weight = weight / weight.sum()
-    chosen = float(weight @ z[np.arange(len(z)), target_N])
+    doubt = 1 / (1 / float(weight @ weight) + 1)  # Kish (1965): how many rows of equal weight these are worth
+    chosen = (1 - doubt) * float(weight @ z[np.arange(len(z)), target_N]) + doubt * float(weight @ z.mean(axis=1))
     low, high, beta = 1 / _HOTTEST, 1 / _COLDEST, 1.0
     for _ in range(_STEPS):
         shares = np.exp(beta * z)
