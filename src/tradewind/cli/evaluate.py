@@ -36,7 +36,7 @@ from tradewind.release.golden import calibrated, magnified, read_golden
 from tradewind.release.graph import calibrated_graph
 from tradewind.train.run import Run
 
-FORMAT = 3
+FORMAT = 4
 _TOLERANCE = 1e-4
 
 
