@@ -1,4 +1,5 @@
-"""Bootstrap intervals: every figure of every predictor on the same resamples, so that differences are paired.
+"""Bootstrap intervals: every figure of every predictor on the same resamples, so that differences are paired. Beside them
+the exact interval of a share.
 
 Not here: the figures themselves (`metrics.py`).
 
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import betaincinv
 
 from tradewind.evaluate.figures import Figure, rounded
 from tradewind.evaluate.metrics import Classification, Floats, Measure
@@ -111,3 +113,11 @@ def difference(ours: Draws, theirs: Draws, name: str, *, split: str, rows: int, 
     if low is not None:
         how = f"{how}; 95 % paired percentile bootstrap over {behind} resamples of rows"
     return Figure(rounded(point), how, split, rows, predictions, rounded(low), rounded(high))
+
+
+def exact_share(hits: int, rows: int) -> tuple[float, float]:
+    """Ends at 95 % of the share behind `hits` of `rows` (Clopper, Pearson 1934): never too narrow, also for few rows."""
+    tail = (1 - LEVEL) / 2
+    low = float(betaincinv(hits, rows - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, rows - hits, 1 - tail)) if hits < rows else 1.0
+    return low, high

@@ -37,7 +37,7 @@ def render(report: Json, *, language: str, with_pictures: bool = True) -> str:
     """
     words = Strings(language)
     page = _Page(report, words, pictures.draw if with_pictures else _no_picture)
-    return _template().render(r=report, w=words, p=page, language=language)
+    return _template().render(r=report, w=words, p=page, pictures=pictures, language=language)
 
 
 def without_pictures(html: str) -> str:

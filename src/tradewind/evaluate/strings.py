@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from tradewind.evaluate import uncertainty_words
+
 # key → (English, Chinese)
 _WORDS: Mapping[str, tuple[str, str]] = {
     "report": ("Evaluation report", "评估报告"),
@@ -183,6 +185,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "below_cost_allowed": ("below cost, as the plan says", "低于成本（套餐已允许）"),
     "half": ("half", "一半"),
     "fixed": ("fixed", "固定"),
+    **uncertainty_words.WORDS,
 }  # fmt: skip
 
 _FIGURES: Mapping[str, tuple[str, str]] = {
@@ -206,12 +209,14 @@ _FIGURES: Mapping[str, tuple[str, str]] = {
     "mae": ("MAE", "MAE"),
     "r2": ("R²", "R²"),
     "beats_baseline": ("Lead over the best baseline", "对最好基线的领先"),
+    **uncertainty_words.FIGURES,
 }
 
 # Sentences of report.json by pattern, for the Chinese page. What no pattern knows stays English.
 _PATTERNS = [
     (re.compile(pattern), chinese)
     for pattern, chinese in (
+        (r"^validation has too few rows for the promise: intervals are open$", "验证集行数不足以支撑承诺：区间不封闭"),
         (r"^only the class (.+) occurs in the split$", r"数据中只有类别 \1"),
         (r"^the positive class (.+) does not occur in the split$", r"数据中没有正类 \1"),
         (r"^the split has no rows$", "数据为空"),
