@@ -11,10 +11,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy import make_url
 
 from tradewind.business.database import Database
 from tradewind.clock import FixedClock
+
+# No example is judged by the clock: a busy machine would fail it.
+settings.register_profile("tradewind", deadline=None)
+settings.load_profile("tradewind")
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 _numbers = count(1)
