@@ -20,7 +20,9 @@ from tradewind.files import digest_file, digest_folder, digest_json, read_json, 
 Kind: TypeAlias = Literal["dataset", "run", "report", "release"]
 
 RECORD = "artifact.json"
+TOMBSTONE = "erased.json"  # stands in place of an artifact that held what may be held no longer
 _NAME_DIGITS = 16
+_NEW, _OLD = ".amended", ".old"  # of a folder that is being changed on purpose, and of what it replaces
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,90 @@ def open_artifact(folder: Path, *, kind: Kind | None = None) -> Artifact:
             f"It is a {artifact.kind}, but a {kind} was expected.", code="wrong_kind", where=str(folder)
         )
     return artifact
+
+
+def all_artifacts(workspace: Workspace, kind: Kind) -> list[Artifact]:
+    """Every finished artifact of a kind, by name."""
+    return [
+        open_artifact(record.parent, kind=kind)
+        for record in sorted((workspace.home / f"{kind}s").glob(f"[!.]*/{RECORD}"))
+    ]
+
+
+def bury(
+    artifact: Artifact, *, why: str, at: str, receipt: str | None = None, further: Mapping[str, Any] | None = None
+) -> None:
+    """Removes an artifact for good. A tombstone keeps its digest and parents, why it went, the receipt's id and `further`.
+
+    Raises EnvironmentFailure. What is made again from the same inputs takes the tombstone's place; what is left of a burial
+    that was interrupted goes with `tidy`.
+    """
+    stone = {"kind": artifact.kind, "digest": artifact.digest, "parents": dict(artifact.parents), "why": why, "at": at}
+    stone |= {**(further or {}), **({} if receipt is None else {"receipt": receipt})}
+    grave = _beside(artifact.folder, _OLD)
+    with writing(str(artifact.folder)):
+        os.replace(artifact.folder, grave)  # from here on nobody takes it for an artifact
+        write_json(artifact.folder / TOMBSTONE, stone)
+        shutil.rmtree(grave)
+
+
+def tombstones(workspace: Workspace, kind: Kind) -> Iterator[dict[str, Any]]:
+    """What is kept of each artifact of a kind that was buried."""
+    for path in sorted((workspace.home / f"{kind}s").glob(f"[!.]*/{TOMBSTONE}")):
+        yield read_json(path)
+
+
+@contextmanager
+def amending(artifact: Artifact, *, why: str, at: str, receipt: str) -> Iterator[Path]:
+    """Yields a copy of an artifact to change on purpose; on a clean exit it takes the artifact's place, else nothing happens.
+
+    Files of the copy may share their bytes with the original: write them whole (`files.write_bytes`), never into. The
+    record is written anew and says when and by which receipt; digest and parents stay. Raises EnvironmentFailure.
+    """
+    folder = artifact.folder
+    fresh, old = _beside(folder, _NEW), _beside(folder, _OLD)
+    with writing(str(folder)):
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copytree(folder, fresh, copy_function=os.link)
+        try:
+            yield fresh
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+        record = read_json(folder / RECORD)
+        record["files"] = digest_folder(fresh, leave_out=[RECORD])
+        record["amended"] = [*record.get("amended", []), {"why": why, "at": at, "receipt": receipt}]
+        write_json(fresh / RECORD, record)
+        os.replace(folder, old)
+        os.replace(fresh, folder)
+        shutil.rmtree(old)
+
+
+def tidy(workspace: Workspace, kind: Kind) -> int:
+    """Ends burials and amendments that were interrupted, and removes what was never finished; gives how many folders.
+
+    Not while another process makes an artifact of this kind: its unfinished folder goes too.
+    """
+    gone = 0
+    place = workspace.home / f"{kind}s"
+    with writing(str(place)):
+        for old in sorted(place.glob(f".*{_OLD}")):
+            final = place / old.name[1:].removesuffix(_OLD)
+            if not final.exists():
+                fresh = _beside(final, _NEW)  # written whole, with its record, before the old one was moved
+                os.replace(fresh if fresh.exists() else old, final)
+        for left in sorted(path for path in place.glob(".*") if path.is_dir()):
+            shutil.rmtree(left)
+            gone += 1
+        for folder in sorted(place.glob("[!.]*")):
+            if folder.is_dir() and not (folder / RECORD).exists() and not (folder / TOMBSTONE).exists():
+                shutil.rmtree(folder)
+                gone += 1
+    return gone
+
+
+def _beside(folder: Path, ending: str) -> Path:
+    return folder.with_name(f".{folder.name}{ending}")
 
 
 def check_files(artifact: Artifact) -> list[str]:

@@ -198,6 +198,11 @@ class Data(Section):
             raise ValueError(f"the target {self.target} is dropped")
         if self.target and self.target in self.sensitive:
             raise ValueError(f"the target {self.target} cannot be sensitive")
+        for name, column in (("subject", self.subject), ("consent", self.consent)):
+            if column is not None and column in (self.target, self.weight, *self.sensitive):
+                raise ValueError(f"{column} says {name} and can be neither target nor weight nor sensitive")
+        if self.subject is not None and self.subject == self.consent:
+            raise ValueError(f"{self.subject} cannot be both subject and consent")
         return self
 
 
@@ -532,6 +537,12 @@ class Product(Section):
             raise PydanticCustomError("target_missing", "target is missing")
         if self.task == "generation" and self.data.target:
             raise ValueError("generation has no target: leave data.target out")
+        if self.task == "generation" and (self.data.subject or self.data.consent):
+            # Documents have no columns: to say nothing would let people believe that consent is asked for.
+            raise ValueError(
+                "documents have no columns: data.subject and data.consent are for tables. Leave out documents of people "
+                "who did not agree, and strike names with `tradewind erase NAME --redact`"
+            )
         return self
 
     def resolved(self) -> dict[str, Any]:

@@ -120,6 +120,28 @@ class Database:
         """Raises the revision in the caller's transaction."""
         connection.execute(update(state).where(state.c.name == "revision").values(value=state.c.value + 1))
 
+    def rewrite(self) -> bool:
+        """Gives deleted rows no place to live on in: the file is written anew without freed pages and the write-ahead
+        log emptied (SQLite), dead rows are vacuumed (PostgreSQL). False where another process held the log all the time.
+        """
+        with _failures(self.place):
+            raw = self._engine.raw_connection()
+            try:
+                driver: Any = raw.driver_connection
+                if self.dialect != "sqlite":
+                    driver.rollback()
+                    driver.autocommit = True
+                    driver.execute("VACUUM")
+                    driver.autocommit = False
+                    return True
+                with closing(driver.cursor()) as cursor:
+                    cursor.execute("PRAGMA query_only=OFF")
+                    cursor.execute("VACUUM")
+                    busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                return not busy
+            finally:
+                raw.close()
+
     def close(self) -> None:
         self._engine.dispose()
 

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Row, and_, delete, select, update
 
 from tradewind.business.database import Database
 from tradewind.business.inserts import insert_new
-from tradewind.business.tables import idempotency, workers
+from tradewind.business.requests import REPLY, subject_rows
+from tradewind.business.tables import idempotency, request_subjects, workers
 from tradewind.clock import milliseconds
 
 KEPT_MS = 24 * 3600 * 1000
@@ -114,11 +115,24 @@ def finish(
     status: int,
     headers: Sequence[tuple[str, str]],
     body: bytes,
+    subjects: Sequence[str] = (),
 ) -> bool:
-    """Keeps the reply of a Fresh request. False where another reply is kept already, or the key was forgotten."""
+    """Keeps the reply of a Fresh request. False where another reply is kept already, or the key was forgotten.
+
+    `subjects` are keyed hashes of whom it is about, by which an erasure finds it.
+    """
     kept = update(idempotency).where(_running(account_id, key, request_id))
     kept = kept.values(status=status, headers=json.dumps(list(headers)), body=body)
-    return database.write(lambda connection: connection.execute(kept).rowcount == 1)
+    until_ms = milliseconds(database.clock) + KEPT_MS
+    people = subject_rows(request_id, subjects, kind=REPLY, until_ms=until_ms)
+
+    def change(connection: Connection) -> bool:
+        stored = connection.execute(kept).rowcount == 1
+        if stored and people:
+            connection.execute(insert_new(connection, request_subjects), people)
+        return stored
+
+    return database.write(change)
 
 
 def abandon(database: Database, account_id: str, *, key: str, request_id: str) -> bool:
@@ -130,7 +144,13 @@ def abandon(database: Database, account_id: str, *, key: str, request_id: str) -
 def forget(database: Database) -> int:
     """Deletes what is older than 24 hours and returns how many replies that were."""
     old = delete(idempotency).where(idempotency.c.created_ms <= milliseconds(database.clock) - KEPT_MS)
-    return database.write(lambda connection: connection.execute(old).rowcount)
+    due = (request_subjects.c.kind == REPLY) & (request_subjects.c.expires_ms <= milliseconds(database.clock))
+
+    def change(connection: Connection) -> int:
+        connection.execute(delete(request_subjects).where(due))
+        return connection.execute(old).rowcount
+
+    return database.write(change)
 
 
 def _dead(connection: Connection, row: Row[Any], *, now: int) -> bool:

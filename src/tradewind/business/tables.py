@@ -298,6 +298,28 @@ request_records = Table(
     Index("ix_request_records_account", "account_id", "at_ms"),
 )
 
+# Whom a stored request is about, as keyed hashes (privacy/subjects.py): never a name.
+request_subjects = Table(
+    "request_subjects",
+    metadata,
+    Column("request_id", _ID, primary_key=True),
+    Column("kind", String(16), primary_key=True),  # record: request_records, reply: idempotency
+    Column("place", Integer, primary_key=True),  # the row of the request; -1 for all of it
+    Column("subject", String(64), nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Index("ix_request_subjects_subject", "subject"),
+    Index("ix_request_subjects_expires", "expires_ms"),
+)
+
+# Whose requests until then are not stored any more: a worker may still hold one when its subject is erased.
+erased_subjects = Table(
+    "erased_subjects",
+    metadata,
+    Column("subject", String(64), primary_key=True),
+    Column("receipt", _ID, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,8 @@ from tradewind.errors import ArtifactError, DataError
 from tradewind.features.bulk import BulkEncoder
 from tradewind.features.language import LanguageTokenizer
 from tradewind.files import digest_json, read_json, write_json
+from tradewind.privacy.subjects import Subject
+from tradewind.privacy.suppression import Suppression
 from tradewind.product import Product, Source
 
 __all__ = [
@@ -121,11 +123,15 @@ def prepare_corpus(product: Product, *, base: Path, workspace: Workspace, progre
         if opened is None
         else opened.fingerprint,
     }
+    suppression = Suppression.open(workspace.home)
+    struck = suppression.words()
+    if struck:
+        made_of["subjects"] = suppression.state()
     found = workspace.find("dataset", digest_json(made_of))
     if found is not None:
         return Corpus(found)
     with workspace.making("dataset", made_of) as folder:
-        _make(product, main, others, opened, folder, tell)
+        _make(product, main, others, opened, folder, tell, struck)
     found = workspace.find("dataset", digest_json(made_of))
     assert found is not None
     return Corpus(found)
@@ -133,12 +139,12 @@ def prepare_corpus(product: Product, *, base: Path, workspace: Workspace, progre
 
 def _make(
     product: Product, main: Documents, others: list[Documents | None], opened: LanguageTokenizer | None, folder: Path,
-    tell: Progress,
+    tell: Progress, struck: Sequence[Subject],
 ) -> None:  # fmt: skip
     rules, ledger = product.data.clean, Ledger()
     work = folder / "work"
     # ---- 2. read, repair, judge, hash
-    gatherer = Gatherer(work, rules, ledger, rules.duplicates == "near", lambda share: tell("read", share))
+    gatherer = Gatherer(work, rules, ledger, rules.duplicates == "near", lambda share: tell("read", share), struck)
     gathered = gatherer.gather(main, *others)
     # ---- 3. copies and contamination go; the splits are drawn
     portions = divide(gathered, rules=rules, split=product.data.split, ledger=ledger)

@@ -21,6 +21,7 @@ from tradewind.data.arrays import Ragged, open_array, tensor_file
 from tradewind.data.pictures import digest_pictures
 from tradewind.data.rows import SPLITS
 from tradewind.data.steps import FORMAT, Progress, make, open_inputs
+from tradewind.data.subjects import Subjects
 from tradewind.errors import ArtifactError, DataError
 from tradewind.features.column import Values
 from tradewind.features.feature_set import FeatureSet
@@ -157,6 +158,9 @@ def prepare(product: Product, *, base: Path, workspace: Workspace, progress: Pro
         "data": product.data.model_dump(mode="json"),
         "sources": [item.source.fingerprint() for item in inputs],
     }
+    subjects = Subjects.open(product.data, workspace.home)
+    if subjects is not None:
+        made_of["subjects"] = subjects.state()
     pictures = digest_pictures(product.data, inputs)
     if pictures is not None:
         made_of["pictures"] = pictures
@@ -165,7 +169,7 @@ def prepare(product: Product, *, base: Path, workspace: Workspace, progress: Pro
     found = workspace.find("dataset", digest_json(made_of))
     if found is None:
         with workspace.making("dataset", made_of) as folder:
-            make(product, inputs, folder, progress=tell)
+            make(product, inputs, folder, progress=tell, subjects=subjects)
         found = workspace.find("dataset", digest_json(made_of))
         assert found is not None
     return Dataset(found)

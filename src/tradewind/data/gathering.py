@@ -31,6 +31,8 @@ from tradewind.data.shingles import Units, units
 from tradewind.data.spool import Spool
 from tradewind.errors import DataError, writing
 from tradewind.privacy import pii
+from tradewind.privacy.subjects import Subject
+from tradewind.privacy.suppression import strike
 from tradewind.product import Clean
 
 _BLOCK_CHARACTERS = 2 << 20
@@ -75,13 +77,14 @@ class _Analysed:
 
 @dataclass
 class Gatherer:
-    """Reads sources into a spool under `folder`."""
+    """Reads sources into a spool under `folder`. `struck` are the erased whose names no document may say any more."""
 
     folder: Path
     rules: Clean
     ledger: Ledger
     near: bool
     tell: Callable[[float], None]
+    struck: Sequence[Subject] = ()
     _encode: Callable[[Any], bytes] = field(default_factory=lambda: msgspec.json.Encoder().encode)
     _units: array[int] = field(default_factory=lambda: array("q", [0]))
     _hashes: array[int] = field(default_factory=lambda: array("Q"))
@@ -202,6 +205,8 @@ class Gatherer:
             found = [finding.kind for text in texts_of(content) for finding in pii.find(text)]
             if found and self.rules.pii == "redact":
                 content = _mapped(content, lambda text: pii.redact(text)[0])
+        if self.struck and any(word.appears_in(text) for text in texts_of(content) for word in self.struck):
+            content = _mapped(content, lambda text: strike(text, self.struck))
         if content is not document.content:
             document = Document(document.kind, content, document.file, document.line, document.goes_on)
         return document, mended, found

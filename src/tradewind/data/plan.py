@@ -105,6 +105,8 @@ def check_names(data: Data, names: Sequence[str], *, source: str) -> None:
         ("data.drop", data.drop),
         ("data.sensitive", data.sensitive),
         ("data.weight", [data.weight] if data.weight else []),
+        ("data.subject", [data.subject] if data.subject else []),
+        ("data.consent", [data.consent] if data.consent else []),
         ("data.split.by", [by] if by else []),
     ]
     for where, wanted in places:
@@ -147,6 +149,10 @@ def _why_not(name: str, data: Data, plan: Plan) -> str | None:
         return "the target"
     if name == data.weight:
         return "the weight of a row"
+    if name == data.subject:
+        return "says whom a row is about"
+    if name == data.consent:
+        return "says whether the subject agreed"
     if name in data.drop:
         return "dropped in the product file"
     if data.only is not None and not named:

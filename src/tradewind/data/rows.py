@@ -41,6 +41,7 @@ class Rows:
     group: Hashes | None = None
     time: NDArray[np.float64] | None = None
     given: NDArray[np.int64] | None = None
+    subject: NDArray[np.void] | None = None  # 20 bytes of the keyed hash, zeros where nobody is named
     files: tuple[str, ...] = ()
 
     def __len__(self) -> int:

@@ -25,6 +25,7 @@ from tradewind.data.rows import DROPPED, SPLITS, TEST, TRAIN, VALIDATION, Rows, 
 from tradewind.data.sources import open_source
 from tradewind.data.spill import Spill
 from tradewind.data.splits import check_filled, decide
+from tradewind.data.subjects import Subjects, write_subjects
 from tradewind.data.survey import Input, head, survey
 from tradewind.features.column import Values
 from tradewind.features.feature_set import FeatureSet
@@ -66,10 +67,12 @@ class Surveyed:
     rows: Rows
 
 
-def make(product: Product, inputs: Sequence[Input], folder: Path, *, progress: Progress) -> None:
+def make(
+    product: Product, inputs: Sequence[Input], folder: Path, *, progress: Progress, subjects: Subjects | None = None
+) -> None:
     """Fills `folder` with a dataset. Raises DataError for what is wrong with the data."""
     data = product.data
-    done = _read(product, inputs, folder / "spill", progress=progress)
+    done = _read(product, inputs, folder / "spill", progress=progress, subjects=subjects)
     plan, ledger, rows, spill = done.plan, done.ledger, done.rows, done.spill
     try:
         # 1. Copies and conflicts, then the split: a copy never stands on both sides.
@@ -101,6 +104,7 @@ def make(product: Product, inputs: Sequence[Input], folder: Path, *, progress: P
     # 4. Say what was done.
     write_json(folder / "columns.json", features.state())
     write_rejected(folder / "rejected.jsonl", ledger.all_rejected())
+    people = None if rows.subject is None else write_subjects(folder, rows, sides, data)
     profile = describe_columns(plan, frame, done.cleaner.dictionaries)
     counts: dict[str, dict[str, int]] | None = None
     if plan.task == "classification":
@@ -122,16 +126,21 @@ def make(product: Product, inputs: Sequence[Input], folder: Path, *, progress: P
             "sources": [{"split": SPLITS[item.side], **dict(item.source.provenance())} for item in inputs],
             "split": data.split.model_dump(mode="json"),
             "fingerprint": features.fingerprint,
+            **({} if people is None else {"subjects": people}),
         },
     )
 
 
-def _read(product: Product, inputs: Sequence[Input], place: Path, *, progress: Progress) -> Surveyed:
+def _read(
+    product: Product, inputs: Sequence[Input], place: Path, *, progress: Progress, subjects: Subjects | None
+) -> Surveyed:
     """The first pass; once more when later rows show that a column is not of the kind its first rows promised."""
     data = product.data
     names = list(inputs[0].source.names)
     check_names(data, names, source=data.source.path)
     first = head(inputs[0].source)
+    if subjects is not None:  # nothing is learnt, not even a kind, from rows that may not be used
+        first = subjects.without(first)
     inferred = infer(first, given=data.columns, missing=data.source.missing, units=data.clean.units)
     for _ in range(len(names) + 1):
         plan = make_plan(product.task, data, names, inferred)
@@ -139,7 +148,7 @@ def _read(product: Product, inputs: Sequence[Input], place: Path, *, progress: P
         ledger = Ledger()
         cleaner = Cleaner(plan, data.clean, ledger, missing=data.source.missing)
         spill = Spill(place, limit=data.memory // _HELD_SHARE)
-        rows = survey(inputs, cleaner, spill, ledger, progress=progress)
+        rows = survey(inputs, cleaner, spill, ledger, progress=progress, subjects=subjects)
         cleaner.close()
         revised = _revise(plan, cleaner, ledger, rows=len(rows), seen=len(first))
         if not revised:

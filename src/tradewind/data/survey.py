@@ -21,6 +21,7 @@ from tradewind.data.ledger import Ledger, RejectedRow
 from tradewind.data.rows import SPLITS, Rows, RowsBuilder, hash_column, hash_frame
 from tradewind.data.sources import Chunk, OpenSource
 from tradewind.data.spill import Spill
+from tradewind.data.subjects import Named, Subjects
 from tradewind.errors import DataError
 from tradewind.features.date import parse_date
 from tradewind.features.image import decode
@@ -60,17 +61,22 @@ def head(source: OpenSource) -> pl.DataFrame:
 
 
 def survey(
-    inputs: Sequence[Input], cleaner: Cleaner, spill: Spill, ledger: Ledger, *, progress: Progress
+    inputs: Sequence[Input], cleaner: Cleaner, spill: Spill, ledger: Ledger, *, progress: Progress,
+    subjects: Subjects | None = None,
 ) -> Rows:  # fmt: skip
     """Fills `spill` with the typed chunks of all inputs, in order, and returns what is known of each row."""
     builder = RowsBuilder()
     for part, item in enumerate(inputs):
-        _check_columns(item, cleaner)
+        _check_columns(item, cleaner, subjects)
         total = float(item.source.provenance().get("bytes") or 0)
         done = 0
         for chunk in ahead(_gathered(item.source.chunks())):
             for piece in _parts(chunk, cleaner):
-                _chunk(item, piece, cleaner, spill, ledger, builder)
+                named = None
+                if subjects is not None:
+                    piece, named = subjects.admitted(piece, ledger)
+                if len(piece.frame):
+                    _chunk(item, piece, cleaner, spill, ledger, builder, named)
             done += int(chunk.frame.estimated_size())
             progress("read", (part + min(done / total, 1.0) if total else part) / len(inputs))
         for reject in item.source.rejects:
@@ -109,9 +115,10 @@ def _parts(chunk: Chunk, cleaner: Cleaner) -> Iterator[Chunk]:
         yield Chunk(chunk.frame.slice(at, size), chunk.lines[at : at + size], chunk.file)
 
 
-def _check_columns(item: Input, cleaner: Cleaner) -> None:
+def _check_columns(item: Input, cleaner: Cleaner, subjects: Subjects | None) -> None:
     names = set(item.source.names)
-    missing = [name for name in cleaner.plan.needed if name not in names and name != cleaner.plan.given]
+    needed = [*cleaner.plan.needed, *(subjects.columns if subjects is not None else ())]
+    missing = [name for name in needed if name not in names and name != cleaner.plan.given]
     if missing:
         raise DataError(
             f"{item.uri} has no column {', '.join(missing)}. Columns: {', '.join(item.source.names)}.",
@@ -121,7 +128,8 @@ def _check_columns(item: Input, cleaner: Cleaner) -> None:
 
 
 def _chunk(
-    item: Input, chunk: Chunk, cleaner: Cleaner, spill: Spill, ledger: Ledger, builder: RowsBuilder
+    item: Input, chunk: Chunk, cleaner: Cleaner, spill: Spill, ledger: Ledger, builder: RowsBuilder,
+    named: Named | None,
 ) -> None:  # fmt: skip
     plan = cleaner.plan
     frame = chunk.frame
@@ -137,7 +145,7 @@ def _chunk(
     keep = np.ones(len(typed), dtype=np.bool_)
     for refusal in refusals:
         for row in np.flatnonzero(refusal.rows & keep).tolist():
-            shown = _shown(chunk.frame.row(row, named=True), cleaner)
+            shown = _shown(chunk.frame.row(row, named=True), cleaner, named, row)
             ledger.reject(RejectedRow(chunk.file, int(chunk.lines[row]), refusal.code, refusal.reason, shown))
         keep &= ~refusal.rows
     if not keep.any():
@@ -146,6 +154,7 @@ def _chunk(
     if not keep.all():
         typed, lines = typed.filter(pl.Series(keep)), lines[keep]
         moments = None if moments is None else moments[keep]
+        named = None if named is None else named.of(keep)
     inputs = hash_frame(
         typed, [*plan.inputs, *(n for n in plan.sensitive if n not in plan.inputs)], plan, cleaner.dictionaries
     )
@@ -169,17 +178,22 @@ def _chunk(
         arrays["group"] = np.where(absent, np.uint64(0), numbers)
     if moments is not None:
         arrays["time"] = moments
+    if named is not None:
+        arrays["subject"] = named.digests
     if plan.given:
         arrays["given"] = typed[plan.given].to_numpy().astype(np.int64)
     builder.add(file=chunk.file, **arrays)
     spill.add(typed.select(plan.kept))
 
 
-def _shown(row: dict[str, Any], cleaner: Cleaner) -> str:
-    """The beginning of a rejected row; a picture by the name of its file, wherever it lies."""
+def _shown(row: dict[str, Any], cleaner: Cleaner, named: Named | None, place: int) -> str:
+    """The beginning of a rejected row; a picture by the name of its file, wherever it lies, a subject by its hash."""
     plan = cleaner.plan
-    cells = []
+    cells: list[str] = []
     for name, value in row.items():
+        if named is not None and name == named.column:
+            cells.insert(0, named.shown(place))  # first, so that it is never cut off: an erasure finds the row by it
+            continue
         picture = name in plan.inputs and plan.reading(name) == "image"
         cells.append(
             "" if value is None else Path(value).name if picture and isinstance(value, str) else str(value)[:_SHOWN]
