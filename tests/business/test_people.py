@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, update
 
-from tests.business.test_requests import filled, vault  # noqa: F401  fixtures
 from tradewind.business import accounts, audit, consent, idempotency, requests
 from tradewind.business.people import GONE_STATUS, People, StoredRequests, mark_erased
 from tradewind.business.requests import RECORD, RequestRecord
@@ -33,7 +32,7 @@ def ann(key):
     return Subject.of(ANN, key)
 
 
-def stored(database, vault, clock, number, inputs, *, subjects=(), outputs=None):  # noqa: F811
+def stored(database, vault, clock, number, inputs, *, subjects=(), outputs=None):
     answers = [{"label": "yes"} for _ in inputs] if outputs is None else outputs
     one = RequestRecord(f"req_{number}", "acc_1", "churn", "v1", milliseconds(clock), inputs, answers, tuple(subjects))
     requests.put(database, vault, records=[one], retention=LONG)
@@ -45,7 +44,7 @@ def everything(database):
         return connection.execute(select(request_records.c.request_id)).scalars().all()
 
 
-def test_a_request_about_somebody_is_found_by_the_hash_alone(filled, vault, clock, ann):  # noqa: F811
+def test_a_request_about_somebody_is_found_by_the_hash_alone(filled, vault, clock, ann):
     stored(filled, vault, clock, 1, [{"tenure": 3}], subjects=[ann.digest])
     stored(filled, vault, clock, 2, [{"tenure": 4}])
     (item,) = StoredRequests(filled, vault).find(ann)
@@ -55,14 +54,14 @@ def test_a_request_about_somebody_is_found_by_the_hash_alone(filled, vault, cloc
     assert everything(filled) == ["req_2"]
 
 
-def test_a_request_that_names_somebody_is_found_without_a_hash(filled, vault, clock, ann):  # noqa: F811
+def test_a_request_that_names_somebody_is_found_without_a_hash(filled, vault, clock, ann):
     stored(filled, vault, clock, 1, [{"note": f"write to {ANN}"}], subjects=())
     stored(filled, vault, clock, 2, [{"note": f"write to x{ANN}"}])
     StoredRequests(filled, vault).erase(ann, redact=False)
     assert everything(filled) == ["req_2"]
 
 
-def test_of_a_request_about_many_only_the_rows_of_one_go(filled, vault, clock, ann, key):  # noqa: F811
+def test_of_a_request_about_many_only_the_rows_of_one_go(filled, vault, clock, ann, key):
     bo = Subject.of(BO, key)
     inputs, outputs = [{"n": 0}, {"n": 1}, {"n": 2}], [{"label": "a"}, {"label": "b"}, {"label": "c"}]
     stored(filled, vault, clock, 1, inputs, subjects=[bo.digest, ann.digest, bo.digest], outputs=outputs)
@@ -74,7 +73,7 @@ def test_of_a_request_about_many_only_the_rows_of_one_go(filled, vault, clock, a
     assert everything(filled) == []
 
 
-def test_a_record_that_no_vault_opens_any_more_goes_by_its_hash(filled, vault, clock, ann, tmp_path):  # noqa: F811
+def test_a_record_that_no_vault_opens_any_more_goes_by_its_hash(filled, vault, clock, ann, tmp_path):
     stored(filled, vault, clock, 1, [{"n": 0}, {"n": 1}], subjects=[ann.digest, ""])
     other = Vault.open(tmp_path / "another")
     done = StoredRequests(filled, other).erase(ann, redact=False)
@@ -86,14 +85,14 @@ def test_without_a_vault_there_is_nothing_to_open(filled, ann):
     assert StoredRequests(filled, None).find(ann) == []
 
 
-def test_erasing_twice_finds_nothing_the_second_time(filled, vault, clock, ann):  # noqa: F811
+def test_erasing_twice_finds_nothing_the_second_time(filled, vault, clock, ann):
     stored(filled, vault, clock, 1, [{"tenure": 3}], subjects=[ann.digest])
     StoredRequests(filled, vault, receipt="rcp_1").erase(ann, redact=False)
     assert StoredRequests(filled, vault, receipt="rcp_2").erase(ann, redact=False).removed == []
     assert audit.verify(filled) == []
 
 
-def test_what_a_worker_still_holds_of_the_erased_is_not_stored(filled, vault, clock, ann):  # noqa: F811
+def test_what_a_worker_still_holds_of_the_erased_is_not_stored(filled, vault, clock, ann):
     late = RequestRecord("req_1", "acc_1", "churn", "v1", milliseconds(clock), [{"n": 1}], [{}], (ann.digest,))
     clock.advance(1)
     mark_erased(filled, ann, receipt="rcp_1")
@@ -103,7 +102,7 @@ def test_what_a_worker_still_holds_of_the_erased_is_not_stored(filled, vault, cl
     assert everything(filled) == ["req_2"]
 
 
-def test_a_reply_kept_for_asking_twice_is_replaced(filled, vault, clock, ann):  # noqa: F811
+def test_a_reply_kept_for_asking_twice_is_replaced(filled, vault, clock, ann):
     for number, body, subjects in ((1, b'{"label": "yes"}', [ann.digest]), (2, json.dumps({"for": ANN}).encode(), [])):
         idempotency.begin(filled, "acc_1", key=f"k{number}", digest="sha256:a", request_id=f"req_{number}")
         idempotency.finish(
@@ -118,7 +117,7 @@ def test_a_reply_kept_for_asking_twice_is_replaced(filled, vault, clock, ann):  
     assert isinstance(again, idempotency.Replay)  # asked again it is not billed again
 
 
-def test_labels_end_with_what_they_label(filled, vault, clock, ann):  # noqa: F811
+def test_labels_end_with_what_they_label(filled, vault, clock, ann):
     stored(filled, vault, clock, 1, [{"n": 1}], subjects=[ann.digest])
     clock.advance(11 * 86_400)
     requests.sweep(filled)
@@ -162,7 +161,7 @@ def test_a_customer_who_is_named_stays_with_the_reason(filled, key, name):
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.sampled_from(["", ANN, BO]), min_size=1, max_size=4), max_size=5))
-def test_whatever_was_stored_nothing_of_one_is_left_and_everything_of_others(filled, vault, clock, key, batches):  # noqa: F811
+def test_whatever_was_stored_nothing_of_one_is_left_and_everything_of_others(filled, vault, clock, key, batches):
     clock.advance(1)
     with filled.writing() as connection:
         connection.execute(request_records.delete())

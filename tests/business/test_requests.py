@@ -3,33 +3,18 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from tradewind.business import requests
 from tradewind.business.requests import RequestRecord, Swept
-from tradewind.business.tables import accounts, request_records
+from tradewind.business.tables import request_records
 from tradewind.clock import milliseconds
 from tradewind.errors import InputError, VerificationFailed
 from tradewind.privacy.retention import Retention
-from tradewind.privacy.vault import Vault
 
 DAY_S = 86_400
 BOTH = Retention.of({"inputs": "1d", "outputs": "3d"})
 INPUTS, OUTPUTS = [{"name": "王小明", "tenure": 3}], [{"label": "yes"}]
-
-
-@pytest.fixture
-def vault(tmp_path):
-    return Vault.open(tmp_path / "vault")
-
-
-@pytest.fixture
-def filled(database, clock):
-    """The database with two accounts."""
-    with database.writing() as connection:
-        for name in ("acc_1", "acc_2"):
-            connection.execute(insert(accounts).values(id=name, name=name, created_ms=milliseconds(clock)))
-    return database
 
 
 def record(number, clock, account="acc_1"):
