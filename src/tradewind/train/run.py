@@ -38,6 +38,7 @@ from tradewind.train.device import Precision, choose_device, choose_precision, e
 from tradewind.train.guards import check_target
 from tradewind.train.loop import Fitted, Progress, fit
 from tradewind.train.objectives import Objective, balanced_weights
+from tradewind.train.robustness import withstanding
 from tradewind.train.steplog import open_sinks
 from tradewind.train.tasks import SupervisedTask
 
@@ -229,11 +230,12 @@ class _Fitting:
     def _task(self, model: TradewindModel, split: Split, held: Split | None) -> SupervisedTask:
         target = self.features.target
         unit = (target.mean, target.scale) if isinstance(target, NumberTarget) else None
-        return SupervisedTask(
+        task = SupervisedTask(
             model=model, objective=objective_for(self.product, self.features, split.target), device=self.device,
             validation=_in_order(held, self.features) if held is not None and held.rows else None,
             monitor=self.settings.monitor, unit=unit,
         )  # fmt: skip
+        return withstanding(task, self.product, self.features, split)
 
     def _batches(self, split: Split) -> Batches:
         assert isinstance(self.settings.batch, int)

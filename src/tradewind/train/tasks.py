@@ -8,7 +8,8 @@ Legend: B rows of a batch, R rows of a split, M members, K classes, D width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -48,6 +49,21 @@ class BatchLike(Protocol):
 
     @property
     def mixup(self) -> MixupLike | None: ...
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Places [B] in the split."""
+        ...
+
+
+class AdversaryLike(Protocol):
+    """Changes inputs before the model learns from them."""
+
+    def against(
+        self, model: torch.nn.Module, inputs: Mapping[str, Tensor], loss_of: Callable[[Mapping[str, Tensor]], Tensor]
+    ) -> AbstractContextManager[dict[str, Tensor]]:
+        """Inside: the changed inputs. `loss_of` gives the loss, 0-d, of inputs."""
+        ...
 
 
 class BatchSource(Protocol):
@@ -111,14 +127,28 @@ class SupervisedTask:
     validation: BatchSource | None
     monitor: str
     unit: tuple[float, float] | None = None
+    adversary: AdversaryLike | None = None
 
     def step(self, batch: BatchLike) -> Loss:
         inputs, target_B, weight_B = self._tensors(batch)
-        if batch.mixup is not None:
-            partner_B = to_tensor(batch.mixup.partner, self.device)
-            return self._mixed(inputs, target_B, weight_B, partner_B, batch.mixup.share)
-        encoded_BMD, wide_BK = self.model.encode(inputs)
-        return self._loss(encoded_BMD, wide_BK, target_B, weight_B)
+        with self._changed(inputs, target_B, weight_B) as inputs:
+            if batch.mixup is not None:
+                partner_B = to_tensor(batch.mixup.partner, self.device)
+                return self._mixed(inputs, target_B, weight_B, partner_B, batch.mixup.share)
+            encoded_BMD, wide_BK = self.model.encode(inputs)
+            return self._loss(encoded_BMD, wide_BK, target_B, weight_B)
+
+    def _changed(
+        self, inputs: dict[str, Tensor], target_B: Tensor, weight_B: Tensor | None
+    ) -> AbstractContextManager[dict[str, Tensor]]:
+        """The inputs as the adversary leaves them, who is after the loss of the plain task."""
+        if self.adversary is None:
+            return nullcontext(inputs)
+
+        def loss_of(changed: Mapping[str, Tensor]) -> Tensor:
+            return SupervisedTask._loss(self, *self.model.encode(changed), target_B, weight_B).total
+
+        return self.adversary.against(self.model, inputs, loss_of)
 
     def _loss(self, encoded_BMD: Tensor, wide_BK: Tensor | None, target_B: Tensor, weight_B: Tensor | None) -> Loss:
         """Of the sum of deep and wide logits, and of each alone where there are both: neither may lean on the other.
