@@ -34,7 +34,7 @@ _MOST_CHARACTERS = 8_000
 _CACHED, _CACHED_CHARACTERS = 50_000, 24
 
 _IDEOGRAPHS = r"\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+")
+WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+")
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,7 @@ def _plain(text: str) -> str:
 
 def _word_ngrams(plain: str) -> list[str]:
     """One and two words. A space stands inside the pairs only, so the two cannot be mistaken for each other."""
-    words = _WORD.findall(plain)
+    words = WORD.findall(plain)
     return [*words, *map(" ".join, pairwise(words))]
 
 
