@@ -7,7 +7,8 @@ dataset (`train/defaults.py`).
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Collection, Iterator
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -20,6 +21,14 @@ Task = Literal["classification", "regression", "recommendation", "generation", "
 ColumnKind = Literal["number", "category", "date", "text", "image", "identifier"]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]
+
+
+Place: TypeAlias = tuple[int | str, ...]  # of a setting: names, and numbers in a list
+
+
+def misplaced(place: Place, says: str) -> PydanticCustomError:
+    """A mistake that only settings together show, with the place where it is mended. `says` has no full stop."""
+    return PydanticCustomError("misplaced", "{says}", {"place": place, "says": says})
 
 
 class Section(BaseModel):
@@ -412,8 +421,8 @@ class Explain(Section):
     reasons: dict[str, str] = Field(
         default_factory=dict, description="Column → the sentence of an adverse-action notice when it counted against"
     )
-    favourable: str | float | None = Field(
-        None, description="The class, or the value from which, an answer is the good one for the person asked about"
+    favourable: str | bool | float | None = Field(
+        None, description="The class, or the value from which on, an answer is the good one for the person asked about"
     )
     may_change: list[str] | Literal["auto"] = Field(
         "auto", description="Columns that a counterfactual may change; all but sensitive ones by default"
@@ -422,6 +431,27 @@ class Explain(Section):
         default_factory=dict, description="Columns that may change in one direction alone"
     )
     most: Annotated[int, Field(ge=1, le=32)] = Field(4, description="Reasons of one answer")
+
+    def faults(self, *, sensitive: Collection[str], target: str) -> Iterator[tuple[Place, str]]:
+        """What cannot be meant, whatever the data hold: where, and a sentence."""
+        moving = [] if self.may_change == "auto" else list(self.may_change)
+        for at, name in enumerate(moving):
+            if name in sensitive:
+                yield ("explain", "may_change", at), f"{name} is sensitive: nobody is told to change it"
+            if name == target:
+                yield ("explain", "may_change", at), f"{name} is the target, which follows from the others"
+            if name in moving[:at]:
+                yield ("explain", "may_change", at), f"{name} stands twice"
+        for name in self.only:
+            if name in sensitive:
+                yield ("explain", "only", name), f"{name} is sensitive: nobody is told to change it"
+            elif self.may_change != "auto" and name not in moving:
+                yield ("explain", "only", name), f"{name} has a direction, but may_change leaves it out"
+        for name in self.reasons:
+            if name == target:
+                yield ("explain", "reasons", name), f"{name} is the target, which is no reason for itself"
+            if not self.reasons[name].strip():
+                yield ("explain", "reasons", name), f"the sentence for {name} is empty"
 
 
 class Release(Section):
@@ -543,6 +573,12 @@ class Product(Section):
                 "documents have no columns: data.subject and data.consent are for tables. Leave out documents of people "
                 "who did not agree, and strike names with `tradewind erase NAME --redact`"
             )
+        if self.task == "regression" and isinstance(self.explain.favourable, str | bool):
+            raise misplaced(
+                ("explain", "favourable"), "the target is a number: say from which value on an answer is good"
+            )
+        for place, says in self.explain.faults(sensitive=self.data.sensitive, target=self.data.target):
+            raise misplaced(place, says)
         return self
 
     def resolved(self) -> dict[str, Any]:

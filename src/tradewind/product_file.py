@@ -18,11 +18,9 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tradewind.errors import EnvironmentFailure, ProductFileError, nearest
-from tradewind.product import Product
+from tradewind.product import Place, Product
 
 FILE_NAME = "tradewind.yaml"
-
-Place = tuple[int | str, ...]
 
 # Words that teams use for a setting of ours; spelling alone would not find them.
 _SYNONYMS = {
@@ -151,7 +149,7 @@ def _validated(content: Mapping[str, Any], file: str, *, changed: Sequence[tuple
         first, *rest = sorted(details, key=lambda item: (item["type"] == "missing", _position(content, item["loc"])))
         echoes = [item for item in every if _is_echo(item, every) and _named(item["loc"]) == _named(first["loc"])]
         failure = _explained(first, rest, echoes)
-        place = _PLACES.get(first["type"], _named(first["loc"]))
+        place = _place_of(first)
         line, column = _position(content, place, key=first["type"] == "extra_forbidden")
         if any(place[: len(path)] == path for path in changed):
             failure.where = f"--set {'.'.join(map(str, place))}"
@@ -160,9 +158,22 @@ def _validated(content: Mapping[str, Any], file: str, *, changed: Sequence[tuple
         raise failure from None
 
 
+def place(path: Path, setting: Sequence[int | str], *, key: bool = False) -> str:
+    """File, line and column of a setting's value, or of its name (`key`); its dotted name where the file does not hold it."""
+    file = path / FILE_NAME if path.is_dir() else path
+    line, column = _position(_parse(_read(file), str(file)), setting, key=key) if file.is_file() else (0, 0)
+    return f"{file}:{line}:{column}" if line else ".".join(map(str, setting))
+
+
 # Settings that only some tasks ask for: the whole file misses them, but their place is known.
 _PLACES: dict[str, Place] = {"target_missing": ("data", "target")}
 _WEAK = {"literal_error", "string_type", "bool_type"}
+
+
+def _place_of(item: ErrorDetails) -> Place:
+    if item["type"] == "misplaced":
+        return tuple(item["ctx"]["place"])
+    return _PLACES.get(item["type"], _named(item["loc"]))
 
 
 def _is_echo(item: ErrorDetails, every: Sequence[ErrorDetails]) -> bool:
@@ -174,7 +185,7 @@ def _is_echo(item: ErrorDetails, every: Sequence[ErrorDetails]) -> bool:
 
 
 def _explained(item: ErrorDetails, rest: list[ErrorDetails], echoes: list[ErrorDetails]) -> ProductFileError:
-    place = _PLACES.get(item["type"], _named(item["loc"]))
+    place = _place_of(item)
     kind = "missing" if item["type"] in _PLACES else item["type"]
     dotted = ".".join(map(str, place))
     hint = ""
@@ -194,6 +205,9 @@ def _explained(item: ErrorDetails, rest: list[ErrorDetails], echoes: list[ErrorD
         words = [word.strip() for word in expected.split(",")]
         message = f"{dotted} is {_shown(item['input'])}, expected one of {', '.join(words)}."
         hint = nearest(str(item["input"]), words)
+        code = "value"
+    elif kind == "misplaced":
+        message = f"{dotted}: {item['ctx']['says']}."
         code = "value"
     elif kind == "value_error":
         said = item["msg"].removeprefix("Value error, ").rstrip(".")

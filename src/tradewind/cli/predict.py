@@ -14,18 +14,23 @@ import typer
 from pyarrow import csv, parquet
 
 from tradewind.cli.predict_rows import (
+    CounterfactualsOption,
+    DomainOption,
+    HeatmapOption,
     Int8Option,
     KeyOption,
     ReasonsOption,
     ReleaseArgument,
     RowOption,
+    SetsOption,
     answer_rows,
+    beside_columns,
     labelled,
-    reasons_of,
 )
 from tradewind.cli.releases import release_folder
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Voice, emit
 from tradewind.data.reading import raw_rows
+from tradewind.engines.beside import Beside, Wanted
 from tradewind.engines.loading import LoadedRelease, load
 from tradewind.errors import InputError, writing
 from tradewind.product import Clean, Source
@@ -43,6 +48,10 @@ def command(
         typer.Option("--output", "-o", help="Where answers go: .csv, .jsonl or .parquet.", show_default=False),
     ] = None,
     reasons: ReasonsOption = 0,
+    counterfactuals: CounterfactualsOption = 0,
+    sets: SetsOption = False,
+    domain: DomainOption = False,
+    heatmap: HeatmapOption = False,
     header: Annotated[
         str | None, typer.Option("--header", help="Column names, by commas, of a file without them.")
     ] = None,
@@ -59,33 +68,34 @@ def command(
             hint="""tradewind predict live rows.csv, or --row '{"a": 1}'.""",
         )
     loaded = load(release_folder(release, directory), public_key=key, int8=int8, threads=0 if file else 1)
+    wanted = Wanted(reasons or None, counterfactuals or None, sets, domain, heatmap)
     if row is not None:
-        answer_rows(loaded, row, reasons=reasons, as_json=as_json)
+        answer_rows(loaded, row, wanted=wanted, as_json=as_json)
         return
     assert file is not None
     names = header.split(",") if header else None
     source = Source(path=file, header=names, missing=list(loaded.bundle.manifest["missing_words"]))
     target = output or Path(f"{Path(file).name.split('.')[0]}.predictions.csv")
-    rows, rejected = _in_bulk(loaded, source, target, reasons)
+    rows, rejected = _in_bulk(loaded, source, target, wanted)
     if as_json:
         emit({"rows": rows, "rejected": rejected, "output": str(target)})
         return
     typer.echo(f"{rows:,} rows answered in {target}" + (f"; {rejected:,} could not be read" if rejected else ""))
 
 
-def _in_bulk(loaded: LoadedRelease, source: Source, target: Path, reasons: int) -> tuple[int, int]:
+def _in_bulk(loaded: LoadedRelease, source: Source, target: Path, wanted: Wanted) -> tuple[int, int]:
     """Answers every row of `source` into `target`; gives rows answered and rows that could not be read."""
     voice = Voice()
     answered = 0
+    beside = Beside(loaded)
+    beside.check(wanted)
     clean = Clean.model_validate(loaded.bundle.manifest["clean"])
     reader = raw_rows(source, loaded.predictor.features, clean=clean, base=Path(), memory=_MEMORY_BYTES)
     with _writer(target) as write:
         for chunk in reader.chunks():
             predictions = loaded.predictor.predict(chunk.values)
             columns: dict[str, Any] = {"line": chunk.lines, **labelled(predictions)}
-            if reasons:
-                found = reasons_of(loaded, dict(chunk.values), most=reasons)
-                columns["reasons"] = [json.dumps(one, ensure_ascii=False) for one in found]
+            columns |= beside_columns(beside, chunk.values, wanted)
             write(pa.table({name: pa.array(values) for name, values in columns.items()}))
             answered += predictions.rows
             voice.say(f"{answered:,} rows")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,16 +11,21 @@ import typer
 
 from tradewind.cli.releases import release_folder
 from tradewind.cli.session import HERE, FolderOption, JsonOption, emit
+from tradewind.engines.beside import Beside, Wanted
 from tradewind.engines.engine import Predictions
-from tradewind.engines.explain import explain
 from tradewind.engines.loading import LoadedRelease, load
 from tradewind.errors import InputError
 from tradewind.features.column import Values
-from tradewind.release.golden import object_array
 
 ReleaseArgument = Annotated[str, typer.Argument(help="A release folder, a version (v3) or an alias (live).")]
 RowOption = Annotated[str | None, typer.Option("--row", help="One row as a JSON object, or several as a list.")]
-ReasonsOption = Annotated[int, typer.Option("--reasons", help="Give so many reasons a row, by occlusion.", min=0)]
+ReasonsOption = Annotated[int, typer.Option("--reasons", help="Give so many reasons a row (Shapley values).", min=0)]
+CounterfactualsOption = Annotated[
+    int, typer.Option("--counterfactuals", help="Give so many small changes that would turn the answer.", min=0)
+]
+SetsOption = Annotated[bool, typer.Option("--sets", help="Give the classes or the interval that the truth lies in.")]
+DomainOption = Annotated[bool, typer.Option("--domain", help="Say whether a row is of the kind the model is for.")]
+HeatmapOption = Annotated[bool, typer.Option("--heatmap", help="Say what in texts and pictures an answer rests on.")]
 KeyOption = Annotated[Path | None, typer.Option("--key", help="Public key of the signer (PEM).", show_default=False)]
 Int8Option = Annotated[bool, typer.Option("--int8", help="Use the 8-bit graph of the release.")]
 
@@ -29,6 +34,10 @@ def command(
     release: ReleaseArgument,
     row: RowOption = None,
     reasons: ReasonsOption = 0,
+    counterfactuals: CounterfactualsOption = 0,
+    sets: SetsOption = False,
+    domain: DomainOption = False,
+    heatmap: HeatmapOption = False,
     key: KeyOption = None,
     int8: Int8Option = False,
     directory: FolderOption = HERE,
@@ -38,17 +47,17 @@ def command(
     if row is None:
         raise InputError("There is no row to predict.", code="no_row", hint="""Write --row '{"column": value}'.""")
     loaded = load(release_folder(release, directory), public_key=key, int8=int8)
-    answer_rows(loaded, row, reasons=reasons, as_json=as_json)
+    wanted = Wanted(reasons or None, counterfactuals or None, sets, domain, heatmap)
+    answer_rows(loaded, row, wanted=wanted, as_json=as_json)
 
 
-def answer_rows(loaded: LoadedRelease, text: str, *, reasons: int, as_json: bool) -> None:
+def answer_rows(loaded: LoadedRelease, text: str, *, wanted: Wanted, as_json: bool) -> None:
     """Predicts the rows in `text` and prints them: JSON lines, or one object with --json."""
     rows = parse_rows(text)
     answers = loaded.predictor.predict_rows(rows).to_rows()
-    if reasons:
-        found = reasons_of(loaded, columns_of(rows, loaded.predictor.columns), most=reasons)
-        for answer, why in zip(answers, found, strict=True):
-            answer["reasons"] = why
+    if wanted:
+        for answer, beside in zip(answers, Beside(loaded).of(rows, wanted), strict=True):
+            answer.update(beside)
     if as_json:
         emit({"predictions": answers, "release": loaded.bundle.manifest["product"]})
         return
@@ -72,17 +81,13 @@ def parse_rows(text: str) -> list[dict[str, Any]]:
     return rows
 
 
-def columns_of(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, Values]:
-    return {name: object_array([row.get(name) for row in rows]) for name in names}
-
-
-def reasons_of(loaded: LoadedRelease, values: dict[str, Values], *, most: int) -> list[list[dict[str, Any]]]:
-    """Reasons as JSON objects, strongest first: column, value, and what it adds to the answer's log-odds (or value)."""
-    found = explain(loaded.predictor, values, loaded.background, most=most)
-    return [
-        [{"column": one.column, "value": _short(one.value), "effect": round(one.effect, 6)} for one in row]
-        for row in found
-    ]
+def beside_columns(beside: Beside, values: Mapping[str, Values], wanted: Wanted) -> dict[str, list[str]]:
+    """What stands beside the answers to raw columns, as columns of JSON text."""
+    if not wanted:
+        return {}
+    rows = max((len(column) for column in values.values()), default=0)
+    found = beside.of([{name: values[name][at] for name in values} for at in range(rows)], wanted)
+    return {name: [json.dumps(one[name], ensure_ascii=False) for one in found] for name in (found[0] if found else ())}
 
 
 def labelled(predictions: Predictions) -> dict[str, Any]:
@@ -93,7 +98,3 @@ def labelled(predictions: Predictions) -> dict[str, Any]:
     for index, name in enumerate(predictions.classes):
         columns[f"p:{name}"] = predictions.probabilities[:, index]
     return columns
-
-
-def _short(value: object) -> object:
-    return value[:77] + "…" if isinstance(value, str) and len(value) > 78 else value

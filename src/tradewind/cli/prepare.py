@@ -4,6 +4,7 @@ documents of a language model are read, judged, split and packed as tokens.
 
 from __future__ import annotations
 
+from tradewind.cli.explained import check_explain
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
 from tradewind.data import dataset as datasets
 from tradewind.data.corpus import Corpus, prepare_corpus
@@ -27,6 +28,7 @@ def prepare(session: Session) -> Dataset:
         dataset = datasets.prepare(
             session.product, base=session.folder, workspace=session.workspace, progress=session.voice.progress
         )
+    check_explain(session, dataset.features)
     session.outcome.artifacts["dataset"] = str(dataset.artifact.folder)
     rows = {name: dataset.split(name).rows for name in ("train", "validation", "test")}
     layout = dataset.features.layout

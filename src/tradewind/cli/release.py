@@ -11,6 +11,7 @@ from tradewind import __version__
 from tradewind.artifacts import Artifact
 from tradewind.cli.evaluate import Evaluation, evaluate, refuse_failed_gates
 from tradewind.cli.evaluate_language import evaluate_language, read_tasks
+from tradewind.cli.explained import spelled_out
 from tradewind.cli.figures import model_name
 from tradewind.cli.prepare import prepare, prepare_language
 from tradewind.cli.prices import refuse_below_cost
@@ -131,7 +132,7 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
             report_files={name: evaluation.artifact.folder / name for name in (reports.JSON_FILE, reports.PAGE_FILE)},
             trust={
                 **read_json(evaluation.artifact.folder / STATE_FILE),
-                "explain": product.explain.model_dump(mode="json"),
+                "explain": spelled_out(product, features),
             },
             card=card,
             graph_int8=graph_int8,

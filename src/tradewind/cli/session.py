@@ -103,6 +103,10 @@ class Session:
         base = (folder if folder.is_dir() else folder.parent).resolve()
         return cls(base, _placed(product, base), Workspace.of(base), Voice(language=product.language))
 
+    def place(self, setting: Sequence[int | str], *, key: bool = False) -> str:
+        """File, line and column of a setting of this product, or of its name, for an error that only the data show."""
+        return product_file.place(self.folder, setting, key=key)
+
     @contextmanager
     def timed(self, stage: str, title: str) -> Iterator[None]:
         started = time.perf_counter()

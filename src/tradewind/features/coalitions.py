@@ -24,7 +24,7 @@ Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Floats: TypeAlias = NDArray[np.float64]
 Ask: TypeAlias = Callable[[Arrays], Floats]  # encoded rows [Q, …] to one score each, [Q]
 
-QUESTIONS = 320  # for one row: some milliseconds of a table's network
+QUESTIONS = 256  # for one row: some milliseconds of a table's network
 EXACT_QUESTIONS = 4096
 _LEAST_ROWS = 8  # fewer background rows are worth less than exactness
 _MOST_EXACT = 20  # columns: beyond it not even one background row could be asked exactly
@@ -51,7 +51,9 @@ class Players:
             tensors={one.name: at[one.column] for one in layout.tensors},
         )
 
-    def mixed(self, row: Arrays, background: Arrays, *, keep_QP: NDArray[np.bool_], other_Q: NDArray[np.int64]) -> Arrays:
+    def mixed(
+        self, row: Arrays, background: Arrays, *, keep_QP: NDArray[np.bool_], other_Q: NDArray[np.int64]
+    ) -> Arrays:
         """Q encoded rows: column p is the row's own where `keep_QP`, else that of background row `other_Q`."""
         owners = {"numbers": self.numbers_N, "categories": self.categories_C}
         found: dict[str, NDArray[Any]] = {}
@@ -120,7 +122,9 @@ def shapley(
     if not is_exact:
         used = _fitting(2.0 * (sizes_M - 1), questions)
     part = _exactly if is_exact else _walked
-    values_P = part(ask, players, row, background, used=used, differs_MP=differs_MP, base_M=base_M, score=score, seed=seed)
+    values_P = part(
+        ask, players, row, background, used=used, differs_MP=differs_MP, base_M=base_M, score=score, seed=seed
+    )
     return Shares(values_P, score, float(base_M[used].mean()), is_exact)
 
 
@@ -131,7 +135,8 @@ def spread(count: int, most: int) -> NDArray[np.int64]:
 
 def _fitting(cost_M: NDArray[Any], most: float) -> NDArray[np.int64]:
     """As many background rows, evenly from all over, as cost at most `most` questions; one at least."""
-    for rows in range(len(cost_M), 1, -1):
+    likely = int(1.5 * most / max(1.0, cost_M.mean())) + 1
+    for rows in range(min(len(cost_M), likely), 1, -1):
         used = spread(len(cost_M), rows)
         if np.maximum(cost_M[used], 0).sum() <= most:
             return used
@@ -193,7 +198,9 @@ def _walked(
     back = np.full_like(there, score)
     if len(asked_W):
         keep = ahead[asked_W, asked_step]
-        found = ask(players.mixed(row, background, keep_QP=np.concatenate([keep, ~keep]), other_Q=np.tile(used[asked_W], 2)))
+        found = ask(
+            players.mixed(row, background, keep_QP=np.concatenate([keep, ~keep]), other_Q=np.tile(used[asked_W], 2))
+        )
         there[asked_W, asked_step], back[asked_W, asked_step] = np.split(found, 2)
     start, end = base_M[used][:, None], np.full((len(used), 1), score)
     # `there` grows towards the row; its complements, in the same order, shrink towards the background.

@@ -156,6 +156,12 @@ class NumberColumn:
                 numbers.append(1.0)
         return _NO_TENSORS
 
+    def decode(self, z_B: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Raw values [B] that `apply` brings to z, up to the rounding of single precision."""
+        if not self.knots:
+            return z_B * self.scale + self.center
+        return np.interp(z_B, self.levels, self.knots)
+
     # The two spellings below do the same operations in the same order, each rounded once: no np.interp, whose compiled
     # loop may fuse a multiplication and an addition on some processors and then differs from Python in the last bit.
 

@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from tradewind import __version__
-from tradewind.server import openapi_text
+from tradewind.server import openapi_beside, openapi_text
 from tradewind.server.desk import Desk
 from tradewind.server.served import Served
 from tradewind.server.served_encoder import ServedEncoder
@@ -90,7 +90,7 @@ def _paths(live: list[Served]) -> dict[str, Any]:
     ]  # fmt: skip
     predict = {
         "summary": "Predict rows", "operationId": "predict", "tags": ["predict"], "parameters": parameters,
-        "description": "One unit a row. A row on which the model abstains is not charged.",
+        "description": "One unit a row, with whatever stands beside its answer. A row on which the model abstains is not charged.",
         "requestBody": {"required": True, "content": {_JSON: {"schema": _any("predict", live)}}},
         "responses": _responses(_any("answer", live)),
     }  # fmt: skip
@@ -129,10 +129,7 @@ def _request(desk: Desk, served: Served) -> dict[str, Any]:
         "properties": {
             "model": {"type": "string", "const": served.product, "description": "Or NAME@v3 for one release."},
             "inputs": {"type": "array", "items": row, "minItems": 1, "maxItems": desk.settings.rows},
-            "reasons": {
-                "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": desk.settings.reasons}],
-                "description": f"The strongest columns of each answer, for at most {desk.settings.reason_rows} rows.",
-            },
+            **openapi_beside.requested(desk.settings),
             "release": {"type": ["string", "null"], "pattern": "^v[1-9][0-9]{0,8}$", "examples": [served.release]},
         },
         "required": ["model", "inputs"],
@@ -141,13 +138,8 @@ def _request(desk: Desk, served: Served) -> dict[str, Any]:
 
 
 def _reply(served: Served) -> dict[str, Any]:
-    reason = {
-        "type": "object",
-        "properties": {"column": {"type": "string"}, "value": {}, "effect": {"type": "number"}},
-        "required": ["column", "value", "effect"],
-    }
     output = dict(served.output_schema)
-    output["properties"] = {**output.get("properties", {}), "reasons": {"type": "array", "items": reason}}
+    output["properties"] = {**output.get("properties", {}), **openapi_beside.answered(output)}
     outputs: dict[str, Any] = output
     if served.abstain_below is not None:
         silent = {

@@ -1,7 +1,9 @@
 """`POST /v1/predict`: rows in, answers out, charged by the row. Not the gate, nor the model: the road between them.
 
-    {"model": "churn", "inputs": [{"tenure": 3}], "reasons": true, "release": "v3"}
+    {"model": "churn", "inputs": [{"tenure": 3}], "reasons": true, "counterfactuals": 2, "release": "v3"}
     {"id", "model", "release", "price_version", "outputs": [{"label", "probabilities"}], "usage": {"units": 1}}
+
+What stands beside an answer (reasons, counterfactuals, sets, domain, heat maps) costs no unit more.
 
 A bare ASGI function: this is the hot path, and every layer above it would cost more than the model below.
 """
@@ -11,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
+from tradewind.engines.beside import Wanted
 from tradewind.errors import InputError
 from tradewind.server.desk import Desk, Work
 from tradewind.server.gate import Reply
@@ -20,7 +23,6 @@ from tradewind.server.served import Answer, Labelled, Served
 from tradewind.server.wire import PredictBody, Receive, Row, Scope, Send, decode_predict, encode
 
 ROUTE = "/v1/predict"
-_REASONS = 4
 _KIND = b"application/json"
 
 
@@ -38,6 +40,7 @@ class Predict:
                 raise InputError(f"{ROUTE} takes POST.", code="method_not_allowed")
             body = await desk.body(work)
             request = self._request(work, body)
+            wanted = self._wanted(request)
         except InputError:
             await desk.known(work)
             raise
@@ -51,8 +54,8 @@ class Predict:
             served = await desk.find(work, name, release)
             answers = await desk.answers(work, served, rows)
             outputs, charged = _outputs(served, answers)
-            if request.reasons is not UNSET and request.reasons:
-                await self._explain(work, served, rows, outputs, _most(request))
+            if wanted:
+                await self._beside(work, served, rows, outputs, wanted)
             content = {
                 "id": work.request_id,
                 "model": served.product,
@@ -83,27 +86,38 @@ class Predict:
             raise InputError(
                 f"{rows} rows are more than the {settings.rows} that one request may hold.", code="too_many_rows", where="inputs"
             )  # fmt: skip
-        if request.reasons is not UNSET and request.reasons:
-            if not 0 < _most(request) <= settings.reasons:
-                raise InputError(
-                    f"reasons lies between 0 and {settings.reasons}.", code="reasons_range", where="reasons"
-                )
-            if rows > settings.reason_rows:
-                raise InputError(
-                    f"Reasons are given for at most {settings.reason_rows} rows in one request.", code="too_many_rows", where="inputs"
-                )  # fmt: skip
         return request
 
-    async def _explain(
-        self, work: Work, served: Served, rows: Sequence[Row], outputs: Sequence[dict[str, Any]], most: int
+    def _wanted(self, request: PredictBody) -> Wanted | None:
+        """What was asked for beside the answers; None, at no cost, where nothing was."""
+        if not request.extras:
+            return None
+        settings = self._desk.settings
+        wanted = Wanted(
+            reasons=_most("reasons", request.reasons, settings.reasons),
+            counterfactuals=_most("counterfactuals", request.counterfactuals, settings.counterfactuals),
+            sets=request.sets is True,
+            domain=request.domain is True,
+            heatmap=request.heatmap is True,
+        )
+        if wanted.slow and len(request.inputs) > settings.reason_rows:
+            raise InputError(
+                f"Reasons, counterfactuals and heat maps are given for at most {settings.reason_rows} rows in one request.",
+                code="too_many_rows", where="inputs",
+            )  # fmt: skip
+        return wanted
+
+    async def _beside(
+        self, work: Work, served: Served, rows: Sequence[Row], outputs: Sequence[dict[str, Any]], wanted: Wanted
     ) -> None:
-        """Reasons beside every answer; a row without an answer has none to give."""
+        """Adds to every answer what was wanted; a row without an answer has nothing beside it."""
+        served.beside.check(wanted)
         answered = [index for index, output in enumerate(outputs) if "abstained" not in output]
         if not answered:
             return
-        found = await self._desk.aside(work, served.reasons, [rows[index] for index in answered], most)
-        for index, reasons in zip(answered, found, strict=True):
-            outputs[index]["reasons"] = reasons
+        found = await self._desk.aside(work, served.beside.of, [rows[index] for index in answered], wanted)
+        for index, beside in zip(answered, found, strict=True):
+            outputs[index].update(beside)
 
 
 def _outputs(served: Served, answers: Sequence[Answer]) -> tuple[list[dict[str, Any]], int]:
@@ -122,6 +136,15 @@ def _outputs(served: Served, answers: Sequence[Answer]) -> tuple[list[dict[str, 
     return outputs, charged
 
 
-def _most(request: PredictBody) -> int:
-    """How many reasons: four where just `true` was said."""
-    return _REASONS if request.reasons is True else int(cast(int, request.reasons))
+def _most(field: str, asked: bool | int | UnsetType, limit: int) -> int | None:
+    """How many: 0 for as many as usual, where just `true` was said; None where none are wanted.
+
+    Raises InputError (reasons_range, counterfactuals_range).
+    """
+    if asked is UNSET or asked is False or asked == 0:
+        return None
+    if asked is True:
+        return 0
+    if not 0 < asked <= limit:
+        raise InputError(f"{field} lies between 0 and {limit}.", code=f"{field}_range", where=field)
+    return asked

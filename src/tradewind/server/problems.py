@@ -19,12 +19,12 @@ from tradewind.server.gate import Headers
 _INPUT: dict[int, tuple[str, ...]] = {
     400: (
         "account_name", "adapters_unsupported", "amount", "code_expired", "code_redeemed", "code_unknown",
-        "consent_option", "conversation_empty", "conversation_refused", "credit_amount", "credit_count",
-        "credit_currency", "credit_reference", "credit_too_much", "currency", "duration", "email", "expiry", "field",
-        "grace", "guidance_unsupported", "idempotency_key", "json", "key_name", "language", "model_task", "month",
+        "consent_option", "conversation_empty", "conversation_refused", "counterfactuals_range", "counterfactuals_undefined",
+        "credit_amount", "credit_count", "credit_currency", "credit_reference", "credit_too_much", "currency",
+        "domain_missing", "duration", "email", "expiry", "field", "grace", "guidance_unsupported", "heatmap_missing", "idempotency_key", "json", "key_name", "language", "model_task", "month",
         "no_period", "no_rows", "note", "payment_method", "payment_provider", "plan_currency", "plan_name",
         "plan_unknown", "prompt_empty", "prompt_token", "prompt_too_long", "purpose", "reasons_range", "request",
-        "role", "sampling", "schema_invalid", "scope", "tensor", "unsupported", "value",
+        "role", "sampling", "schema_invalid", "scope", "sets_missing", "tensor", "unsupported", "value",
     ),
     401: ("key_expired", "key_missing", "key_revoked", "key_unknown"),
     402: ("payment_refused",),

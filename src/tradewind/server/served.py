@@ -13,15 +13,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tradewind.engines.batcher import Batcher, measure
+from tradewind.engines.beside import Beside
 from tradewind.engines.engine import Decision
-from tradewind.engines.explain import explain
 from tradewind.engines.loading import LoadedRelease, load
 from tradewind.engines.onnx import OnnxPredictor
 from tradewind.errors import DataError
-from tradewind.features.column import Values
 from tradewind.features.feature_set import FeatureSet
 from tradewind.files import read_json
-from tradewind.release.golden import object_array
 from tradewind.release.registry import Version
 from tradewind.server.wire import Row
 
@@ -32,13 +30,11 @@ Answer: TypeAlias = Labelled | float
 _IMAGES = "tradewind.features.image"
 _BATCH_ROWS = 1024
 _BATCH_ROWS_TENSORS = 64
-_BACKGROUND_ROWS = 32
-_SHOWN_CHARACTERS = 77
 
 
 @dataclass(frozen=True)
 class Served:
-    """A loaded release with its golden rows as background. `abstain_below`: less confident rows get no answer.
+    """A loaded release and what it says beside its answers. `abstain_below`: less confident rows get no answer.
 
     `answer` predicts checked rows where it is called; `batcher` does it with the rows of others.
     """
@@ -48,7 +44,7 @@ class Served:
     digest: str
     created_s: int
     predictor: OnnxPredictor
-    background: Mapping[str, Values]
+    beside: Beside
     row_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
     abstain_below: float | None
@@ -113,15 +109,6 @@ class Served:
             decoded.append(copy)
         return decoded
 
-    def reasons(self, rows: Sequence[Row], most: int) -> list[list[dict[str, Any]]]:
-        """Per row its strongest columns. For a thread: rows x columns x background predictions."""
-        values = {name: object_array([row.get(name) for row in rows]) for name in self.predictor.columns}
-        found = explain(self.predictor, values, self.background, most=most)
-        return [
-            [{"column": one.column, "value": _short(one.value), "effect": round(one.effect, 6)} for one in row]
-            for row in found
-        ]
-
 
 def open_release(
     folder: Path,
@@ -138,7 +125,6 @@ def open_release(
     """
     loaded = load(folder, public_key=public_key, threads=threads)
     predict = _Answering(loaded.predictor)
-    background = {name: column[:_BACKGROUND_ROWS] for name, column in loaded.background.items()}
     seconds_a_row = measure(predict, _first_row(loaded))
     schema = read_json(folder / "schema.json")
     return Served(
@@ -147,7 +133,7 @@ def open_release(
         digest=version.digest,
         created_s=int(datetime.fromisoformat(version.created).timestamp()),
         predictor=loaded.predictor,
-        background=background,
+        beside=Beside(loaded),
         row_schema=loaded.predictor.features.row_schema(),
         output_schema=schema["output"],
         abstain_below=abstain_below,
@@ -184,9 +170,3 @@ class _Answering:
 
 def _first_row(loaded: LoadedRelease) -> Row:
     return {name: column[0] for name, column in loaded.background.items() if len(column)}
-
-
-def _short(value: object) -> object:
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value[:_SHOWN_CHARACTERS] + "…" if isinstance(value, str) and len(value) > _SHOWN_CHARACTERS + 1 else value

@@ -11,8 +11,9 @@ class Settings:
 
     body_bytes: int = 8 << 20
     rows: int = 1024
-    reason_rows: int = 64
+    reason_rows: int = 64  # of a request that asks for reasons, counterfactuals or heat maps
     reasons: int = 16
+    counterfactuals: int = 8
     seconds: float = 30.0
     answer_seconds: float = 600.0  # of an answer that is written token by token
     send_seconds: float = 30.0  # a client that takes nothing for so long has left

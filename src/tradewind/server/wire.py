@@ -35,12 +35,24 @@ _CLOCK = SystemClock()
 
 
 class PredictBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """`reasons` may say how many. `release` pins a version, as does `model: name@v3`."""
+    """`reasons` and `counterfactuals` may say how many. `release` pins a version, as does `model: name@v3`."""
 
     model: str
     inputs: list[Row]
     reasons: bool | int | UnsetType = UNSET
     release: str | UnsetType | None = UNSET
+    counterfactuals: bool | int | UnsetType = UNSET
+    sets: bool | UnsetType = UNSET
+    domain: bool | UnsetType = UNSET
+    heatmap: bool | UnsetType = UNSET
+
+    @property
+    def extras(self) -> int:
+        """How many fields beside model and inputs were sent."""
+        return (
+            (self.reasons is not UNSET) + (self.release is not UNSET) + (self.counterfactuals is not UNSET)
+            + (self.sets is not UNSET) + (self.domain is not UNSET) + (self.heatmap is not UNSET)
+        )  # fmt: skip
 
 
 _BODY = msgspec.json.Decoder(PredictBody)
@@ -131,7 +143,7 @@ def decode_predict(body: bytes) -> PredictBody:
         ) from None  # fmt: skip
     except (ValueError, RecursionError) as error:
         raise bad_json(error) from None
-    names = 2 + (asked.reasons is not UNSET) + (asked.release is not UNSET) + sum(map(len, asked.inputs))
+    names = 2 + asked.extras + sum(map(len, asked.inputs))
     if body.count(_NAME_THEN_COLON) != names or any(spaced in body for spaced in _SPACED_COLONS):
         refuse_doubles(body)
     return asked
