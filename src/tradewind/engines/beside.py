@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
 from tradewind.engines.aim import Aim
 from tradewind.engines.conformal import answer_set
 from tradewind.engines.counterfactual import Counterfactuals
+from tradewind.engines.domain import Domain
 from tradewind.engines.engine import Predictions
 from tradewind.engines.loading import LoadedRelease
 from tradewind.engines.reasons import Reasons
@@ -64,10 +66,19 @@ class Beside:
 
     def check(self, wanted: Wanted) -> None:
         """Raises InputError (sets_missing, domain_missing, heatmap_missing) for what this release cannot give."""
+        hint = "Leave it out, or ask a release that has it."
         if wanted.sets and not self._trust.get("uncertainty"):
-            raise _not_here("sets", "its uncertainty was not measured")
+            raise InputError(
+                "This release gives no sets: its uncertainty was not measured.", code="sets_missing", where="sets", hint=hint
+            )  # fmt: skip
+        if wanted.domain and self._domain is None:
+            raise InputError(
+                "This release does not know its domain: it was not measured.", code="domain_missing", where="domain", hint=hint
+            )  # fmt: skip
         if wanted.heatmap and not self._texts and not self._images:
-            raise _not_here("heatmap", "it reads neither text nor pictures")
+            raise InputError(
+                "This release draws no heat map: it reads neither text nor pictures.", code="heatmap_missing", where="heatmap", hint=hint
+            )  # fmt: skip
 
     def of(self, rows: Sequence[Row], wanted: Wanted) -> list[dict[str, Any]]:
         """For each checked row one object with a field for each thing wanted. Raises InputError as `check` does."""
@@ -83,10 +94,19 @@ class Beside:
         if wanted.sets:
             for beside, one in zip(found, answer_set(self._trust["uncertainty"], self._predictions(rows)), strict=True):
                 beside["set"] = one.to_json()
+        if wanted.domain:
+            assert self._domain is not None
+            scores, unusual = self._domain.score(rows), self._domain.foreign(rows)
+            for beside, score, columns in zip(found, scores, unusual, strict=True):
+                beside["domain"] = {"score": float(f"{score:.6g}"), "unusual": columns}
         if wanted.heatmap:
             for beside, row in zip(found, rows, strict=True):
                 beside["heatmap"] = self._heat(row)
         return found
+
+    @cached_property
+    def _domain(self) -> Domain | None:
+        return Domain.of_release(self._trust)
 
     def _predictions(self, rows: Sequence[Row]) -> Predictions:
         return self.predictor.predict_rows(rows)
@@ -114,10 +134,3 @@ class Beside:
 
 
 COUNTERFACTUALS = 3
-
-
-def _not_here(what: str, why: str) -> InputError:
-    return InputError(
-        f"This release gives no {what}: {why}.", code=f"{what}_missing", where=what,
-        hint="Leave it out, or ask a release that has it.",
-    )  # fmt: skip

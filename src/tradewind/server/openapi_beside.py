@@ -49,7 +49,7 @@ def answered(output: Mapping[str, Any]) -> dict[str, Any]:
         "reasons": {"type": "array", "items": reason},
         "counterfactuals": {"type": "array", "items": counterfactual},
         "set": {"anyOf": [_object({"promise": _NUMBER, "labels": labels}), _object({"promise": _NUMBER, "low": _END, "high": _END})]},
-        "domain": _object({"score": {"type": "number", "minimum": 0, "maximum": 1}}),
+        "domain": _object({"score": {"type": "number", "minimum": 0, "maximum": 1}, "unusual": labels}),
         "heatmap": {"type": "object", "additionalProperties": heat},
     }  # fmt: skip
 

@@ -94,12 +94,18 @@ class Predict:
             return None
         settings = self._desk.settings
         wanted = Wanted(
-            reasons=_most("reasons", request.reasons, settings.reasons),
-            counterfactuals=_most("counterfactuals", request.counterfactuals, settings.counterfactuals),
+            reasons=_most(request.reasons),
+            counterfactuals=_most(request.counterfactuals),
             sets=request.sets is True,
             domain=request.domain is True,
             heatmap=request.heatmap is True,
         )
+        if not 0 <= (wanted.reasons or 0) <= settings.reasons:
+            raise InputError(f"reasons lies between 0 and {settings.reasons}.", code="reasons_range", where="reasons")
+        if not 0 <= (wanted.counterfactuals or 0) <= settings.counterfactuals:
+            raise InputError(
+                f"counterfactuals lies between 0 and {settings.counterfactuals}.", code="counterfactuals_range", where="counterfactuals"
+            )  # fmt: skip
         if wanted.slow and len(request.inputs) > settings.reason_rows:
             raise InputError(
                 f"Reasons, counterfactuals and heat maps are given for at most {settings.reason_rows} rows in one request.",
@@ -136,15 +142,8 @@ def _outputs(served: Served, answers: Sequence[Answer]) -> tuple[list[dict[str, 
     return outputs, charged
 
 
-def _most(field: str, asked: bool | int | UnsetType, limit: int) -> int | None:
-    """How many: 0 for as many as usual, where just `true` was said; None where none are wanted.
-
-    Raises InputError (reasons_range, counterfactuals_range).
-    """
+def _most(asked: bool | int | UnsetType) -> int | None:
+    """How many: 0 for as many as usual, where just `true` was said; None where none are wanted."""
     if asked is UNSET or asked is False or asked == 0:
         return None
-    if asked is True:
-        return 0
-    if not 0 < asked <= limit:
-        raise InputError(f"{field} lies between 0 and {limit}.", code=f"{field}_range", where=field)
-    return asked
+    return 0 if asked is True else asked
