@@ -44,7 +44,9 @@ def linear_graph(numbers: int, outputs: int, seed: int, classes: bool) -> bytes:
     return model.SerializeToString()
 
 
-def make_release(workspace: Workspace, *, product="churn", seed=1, task="classification", numbers=2, live=True):
+def make_release(
+    workspace: Workspace, *, product="churn", seed=1, task="classification", numbers=2, live=True, trust=None
+):
     """Builds, signs and registers a release with `numbers` number columns (x0, x1, …) and the category `plan`."""
     draw = np.random.default_rng(0)
     values = {f"x{i}": object_array(draw.normal(size=ROWS).tolist()) for i in range(numbers)}
@@ -90,6 +92,7 @@ def make_release(workspace: Workspace, *, product="churn", seed=1, task="classif
     content = Content(
         manifest, path, features.state(), {"input": features.row_schema(), "output": output_schema},
         Golden(golden_rows, np.asarray(outputs, dtype=np.float64), 1e-5), {}, "card",
+        trust=trust or {},
     )  # fmt: skip
     pair = key_pair(workspace.keys) or make_key_pair(workspace.keys)
     artifact = build(workspace, content, pair, parents={})

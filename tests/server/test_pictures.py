@@ -1,11 +1,13 @@
 """Pictures arrive as base64; one that cannot be read is the caller's mistake, not a missing value."""
 
 import base64
+import io
 
 import httpx
 import numpy as np
 import pytest
 import tritonclient.http as triton
+from PIL import Image
 
 from tests.server.releases import make_picture_release, png
 from tests.server.running import running
@@ -44,6 +46,13 @@ def test_a_missing_picture_has_no_reasons_but_a_picture_has(address):
     (output,) = ask(address, base64_of(255), reasons=True).json()["outputs"]
     assert output["reasons"][0]["column"] == "scan"
     assert "bytes" in output["reasons"][0]["value"] or output["reasons"][0]["value"].endswith("…")
+
+
+def test_a_heat_map_is_a_grid_and_a_picture(address):
+    (output,) = ask(address, base64_of(255), heatmap=True).json()["outputs"]
+    heat = output["heatmap"]["scan"]
+    assert np.array(heat["grid"]).shape == (12, 12)
+    assert Image.open(io.BytesIO(base64.b64decode(heat["png"]))).size == (256, 256)
 
 
 @pytest.mark.parametrize(
