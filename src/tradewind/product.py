@@ -567,6 +567,8 @@ class Product(Section):
             raise PydanticCustomError("target_missing", "target is missing")
         if self.task == "generation" and self.data.target:
             raise ValueError("generation has no target: leave data.target out")
+        if self.task == "generation" and self.train.privacy is not None:
+            raise ValueError("language models are not trained privately yet: leave train.privacy out")
         if self.task == "generation" and (self.data.subject or self.data.consent):
             # Documents have no columns: to say nothing would let people believe that consent is asked for.
             raise ValueError(

@@ -40,6 +40,11 @@ def train(session: Session, dataset: Dataset) -> Run:
         f"best {found['best_epoch']} ({figures}); {found['stopped']}"
         + (f"; then {again['epochs']} on validation rows too in {again['seconds']:.0f} s" if again else "")
     )
+    spent = found.get("privacy")
+    if spent:
+        session.voice.say(
+            f"private: epsilon {spent['epsilon']:.3f} at delta {spent['delta']:.2g}, noise {spent['sigma']:g}"
+        )
     return run
 
 

@@ -43,12 +43,13 @@ class Batches:
     """The batches of one split for one rank. Order depends on (seed, epoch) alone; without `shuffle` rows keep theirs.
 
     `size` counts rows of one rank. With `world` ranks and `shuffle` every rank gets equally many batches, for which a
-    few may come twice; without `shuffle` no row comes twice.
+    few may come twice; without `shuffle` no row comes twice. With `lots` every row joins each batch by a coin of its own,
+    which falls its way with the chance size / rows, and `size` is what a batch has on average; `lots` seeds the coins.
     """
 
     def __init__(
         self, split: Split, *, size: int, seed: int, shuffle: bool, augment: Augmenter | None = None,
-        buckets: bool = True, rank: int = 0, world: int = 1,
+        buckets: bool = True, rank: int = 0, world: int = 1, lots: int | None = None,
     ) -> None:  # fmt: skip
         assert size > 0
         assert 0 <= rank < world
@@ -59,6 +60,7 @@ class Batches:
         self.augment = augment
         self.rank = rank
         self.world = world
+        self.lots = lots
         lengths = [ragged.lengths for name, ragged in split.ragged.items() if name.startswith("tokens:")]
         self._lengths: Index | None = sum(lengths[1:], lengths[0]) if lengths and buckets and shuffle else None
         self._odds = augment.odds(split.target) if augment is not None else None
@@ -84,6 +86,9 @@ class Batches:
         rows = self.split.rows
         if not self.shuffle:
             return [np.arange(at, min(at + self.size, rows), dtype=np.int64) for at in range(0, rows, self.size)]
+        if self.lots is not None:
+            random = np.random.default_rng([self.lots, n, _ORDER])
+            return [np.flatnonzero(random.random(rows) < self.size / rows) for _ in range(-(-rows // self.size))]
         random = np.random.default_rng([self.seed, n, _ORDER])
         if self._odds is not None:
             order = random.choice(rows, size=rows, p=self._odds)

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from tradewind.errors import ModelError
 from tradewind.features.column import Layout
 from tradewind.product import Augment, ImageAugment, Model, Product, Train
+from tradewind.train import privacy
 from tradewind.train.tasks import choose_monitor
 
 Modality: TypeAlias = Literal["tabular", "text", "image"]
@@ -127,6 +128,7 @@ def resolve(product: Product, facts: Facts) -> Product:
     and depths, which each encoder then chooses for itself.
     Raises ModelError for settings that exclude each other or suit no column.
     """
+    product = privacy.settled(product, rows=facts.rows)
     chosen = {modality: _kind(product.model, modality) for modality in facts.modalities}
     _check_kind(product.model, facts.modalities)
     main = facts.modalities[0]

@@ -38,6 +38,7 @@ from tradewind.train.device import Precision, choose_device, choose_precision, e
 from tradewind.train.guards import check_target
 from tradewind.train.loop import Fitted, Progress, fit
 from tradewind.train.objectives import Objective, balanced_weights
+from tradewind.train.privacy import Private
 from tradewind.train.robustness import withstanding
 from tradewind.train.steplog import open_sinks
 from tradewind.train.tasks import SupervisedTask
@@ -138,7 +139,8 @@ def train(
         raw, golden = golden_rows(features, held if held.rows else split)
         report = export(model, features, folder, golden=golden)
         _write_golden(folder, model.cpu(), features, raw, golden)
-        write_json(folder / "summary.json", _summary(fitted, refitted, report, model, split.rows))
+        spent = None if fitting.private is None else fitting.private.end(fitted.steps)
+        write_json(folder / "summary.json", _summary(fitted, refitted, report, model, split.rows) | {"privacy": spent})
     made = workspace.find("run", digest_json(made_of))
     assert made is not None
     return Run(made)
@@ -202,6 +204,7 @@ class _Fitting:
         self.split, self.held = dataset.split("train"), dataset.split("validation")
         self.device, self.precision, self.progress = device, precision, progress
         self.settings = product.train.model_copy(update={"threads": threads})
+        self.private = Private.of(product.train, rows=self.split.rows, folder=folder)
 
     def first(self) -> tuple[TradewindModel, Fitted]:
         """On the training split; validation chooses the weights."""
@@ -218,8 +221,9 @@ class _Fitting:
     ) -> tuple[TradewindModel, Fitted]:
         model = assemble(self.product, self.features, seed=self.settings.seed).to(self.device)
         _remember(model, [split, held] if held is not None else [split], self.device)
+        task = self._task(model, split, held)
         fitted = fit(
-            model, self._task(model, split, held), self._batches(split), settings=self.settings, folder=folder,
+            model, task if self.private is None else self.private.task(task, rows=split.rows), self._batches(split), settings=self.settings, folder=folder,
             fingerprint=self.features.fingerprint, device=self.device, precision=self.precision,
             overrides=model.parameter_groups(), progress=self.progress, stop_after=epochs,
             sinks=open_sinks(self.settings.sinks, folder, product=self.product.product),
@@ -241,7 +245,8 @@ class _Fitting:
         assert isinstance(self.settings.batch, int)
         seed = self.settings.seed
         augment = build_augment(self.product.data.augment, self.features, seed, raw=split.raw_column)
-        return Batches(split, size=self.settings.batch, seed=seed, shuffle=True, augment=augment)
+        lots = None if self.private is None else self.private.secret
+        return Batches(split, size=self.settings.batch, seed=seed, shuffle=True, augment=augment, lots=lots)
 
 
 def _in_order(split: Split, features: FeatureSet) -> Batches:

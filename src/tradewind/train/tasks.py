@@ -130,13 +130,17 @@ class SupervisedTask:
     adversary: AdversaryLike | None = None
 
     def step(self, batch: BatchLike) -> Loss:
-        inputs, target_B, weight_B = self._tensors(batch)
+        inputs, target_B, weight_B = self.tensors(batch)
         with self._changed(inputs, target_B, weight_B) as inputs:
             if batch.mixup is not None:
                 partner_B = to_tensor(batch.mixup.partner, self.device)
                 return self._mixed(inputs, target_B, weight_B, partner_B, batch.mixup.share)
-            encoded_BMD, wide_BK = self.model.encode(inputs)
-            return self._loss(encoded_BMD, wide_BK, target_B, weight_B)
+            return self.loss(inputs, target_B, weight_B)
+
+    def loss(self, inputs: Mapping[str, Tensor], target_B: Tensor, weight_B: Tensor | None) -> Loss:
+        """Of rows as they are."""
+        encoded_BMD, wide_BK = self.model.encode(inputs)
+        return self._loss(encoded_BMD, wide_BK, target_B, weight_B)
 
     def _changed(
         self, inputs: dict[str, Tensor], target_B: Tensor, weight_B: Tensor | None
@@ -192,7 +196,7 @@ class SupervisedTask:
         targets: list[NDArray[Any]] = []
         weights: list[NDArray[Any]] = []
         for batch in self.validation.epoch(0):
-            inputs, _, _ = self._tensors(batch)
+            inputs, _, _ = self.tensors(batch)
             logits_BMK = self.model(inputs).float()
             outputs.append(log_probabilities(logits_BMK) if self.unit is None else values(logits_BMK))
             targets.append(batch.target)
@@ -204,7 +208,7 @@ class SupervisedTask:
             return classification_figures(output, target_R, weight_R)
         return regression_figures(output, target_R.astype(np.float64), weight_R, scale=self.unit[1])
 
-    def _tensors(self, batch: BatchLike) -> tuple[dict[str, Tensor], Tensor, Tensor | None]:
+    def tensors(self, batch: BatchLike) -> tuple[dict[str, Tensor], Tensor, Tensor | None]:
         inputs = {name: to_tensor(array, self.device) for name, array in batch.inputs.items()}
         weight_B = None if batch.weight is None else to_tensor(batch.weight, self.device)
         return inputs, to_tensor(batch.target, self.device), weight_B
