@@ -78,7 +78,9 @@ def placed(value: Any, data: Path) -> Any:
     """Paths made absolute."""
     if isinstance(value, dict):
         return {
-            key: str((data / one).resolve()) if key in ("path", "source") and isinstance(one, str) else placed(one, data)
+            key: str((data / one).resolve())
+            if key in ("path", "source") and isinstance(one, str)
+            else placed(one, data)
             for key, one in value.items()
         }
     return value
