@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= $(or $(TRADEWIND_DATA),../shared/data)
 
-.PHONY: help install demo test check format quality bench serving generation peers faults corpus language generated lock clean
+.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated lock clean
 
 help:
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,9 @@ corpus: install  ## 50 MB of text cleaned, deduplicated, tokenised and packed, b
 
 language: install  ## tinyshakespeare trained, beside a plain PyTorch loop and the Trainer of transformers
 	cd benchmarks && ../$(BIN)/python language.py --data $(abspath $(DATA))
+
+tuning: install  ## questions to a bank: a small model fine-tuned on pairs, its answers' loss, ends and preferences
+	cd benchmarks && ../$(BIN)/python fine_tuning.py --data $(abspath $(DATA))
 
 generated: install  ## 10,000 generated requests to a real server: no 5xx
 	cd benchmarks && ../$(BIN)/python generated.py

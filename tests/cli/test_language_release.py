@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from transformers import AutoModelForCausalLM
 
+from tests.train.memory_corpus import chat_corpus
 from tradewind.artifacts import Workspace
 from tradewind.cli.app import main
+from tradewind.cli.release_language import held_out
+from tradewind.cli.token_cost import written_s
 from tradewind.engines.loading import load_embedder, load_generator
 from tradewind.files import read_json
 from tradewind.release.language import read_language_golden
@@ -98,6 +101,26 @@ def test_the_registry_takes_it_and_it_can_be_promoted_and_verified(released: Pat
     assert registry.aliases == {"candidate": 1, "live": 1}
     assert main(["verify", "live", "-C", str(released)]) == 0
     assert "golden prompts" in capsys.readouterr().out
+
+
+def test_a_long_conversation_is_measured_with_the_question_of_its_answer(tmp_path: Path):
+    corpus = chat_corpus(tmp_path)
+    whole, size = held_out(corpus, context=512)
+    packed = corpus.split("validation")
+    assert sum(int(learnt.sum()) for _, learnt in whole) == packed.learnt
+    context = max(len(tokens) for tokens, _ in whole) - 2  # one token less than the longest needs
+    cut, same = held_out(corpus, context=context)
+    assert same == size  # no answer lost a byte
+    assert max(len(tokens) for tokens, _ in cut) == context + 1
+    for (tokens, learnt), (before, counted) in zip(cut, whole, strict=True):
+        assert np.array_equal(tokens, before[-len(tokens) :])
+        assert np.array_equal(learnt, counted[-len(tokens) :])
+
+
+def test_a_disturbance_never_makes_a_token_cost_nothing():
+    assert written_s((0.2, 1), (1.2, 11)) == pytest.approx(0.1)
+    assert written_s((0.5, 16), (0.4, 300)) == pytest.approx(0.4 / 300)
+    assert written_s((0.5, 0), (0.4, 0)) == 0
 
 
 def _chat(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str, *options: str) -> int:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tradewind import __version__
 from tradewind.artifacts import Artifact, open_artifact
@@ -21,6 +24,7 @@ from tradewind.cli.session import Session
 from tradewind.cli.token_cost import below_cost_of_tokens, token_cost
 from tradewind.data.corpus import Corpus
 from tradewind.data.packed import Packed
+from tradewind.data.sequences import NO_TARGET, Conversations
 from tradewind.engines.genai import GenaiEngine
 from tradewind.engines.loading import verify_release
 from tradewind.engines.scoring import token_losses
@@ -41,6 +45,8 @@ from tradewind.train.language import LanguageRun
 
 _MEASURED_TOKENS = 20_000  # of validation documents, for what a precision loses
 _ADAPTER = "adapter"
+
+Scored: TypeAlias = tuple[NDArray[np.int64], NDArray[np.bool_]]  # tokens [N], and which of them count [N]
 
 
 def release_language(session: Session, corpus: Corpus, run: LanguageRun, evaluation: LanguageEvaluation) -> Artifact:
@@ -177,7 +183,7 @@ def _precisions(
     genai = folder / bundles.GENAI
     session.voice.progress("building graphs", 0.0)
     build_genai(run.hf, genai, precisions=built)
-    documents, size = _held_out(corpus)
+    documents, size = held_out(corpus, context=int(run.summary["context"]))
     figures: dict[str, PrecisionFigures] = {}
     full = 0.0
     for done, precision in enumerate(built, 1):
@@ -207,27 +213,35 @@ def _precisions(
     return figures
 
 
-def _bits(losses: Any, document: tuple[Any, Any]) -> float:
+def _bits(losses: NDArray[np.float64], document: Scored) -> float:
     """Of the targets that count: all, or answers."""
     _, learnt = document
     return float((losses * learnt[1:]).sum() / math.log(2))
 
 
-def _held_out(corpus: Corpus) -> tuple[list[tuple[Any, Any]], int]:
+def held_out(corpus: Corpus, *, context: int) -> tuple[list[Scored], int]:
     """Validation documents with what of them counts, and the bytes of text that the counted targets cover."""
-    packed: Packed = corpus.split("validation")
-    tokenizer: LanguageTokenizer = corpus.tokenizer
     documents, seen, size = [], 0, 0
-    for begin, end in zip(packed.starts[:-1].tolist(), packed.starts[1:].tolist(), strict=True):
-        end = min(end, begin + _MEASURED_TOKENS - seen)
-        if end - begin < 2:
+    for tokens, learnt in _read(corpus.split("validation"), context):
+        tokens, learnt = tokens[: _MEASURED_TOKENS - seen], learnt[: _MEASURED_TOKENS - seen]
+        if len(tokens) < 2:
             break
-        tokens = np.asarray(packed.tokens[begin:end], dtype=np.int64)
-        learnt = np.ones(len(tokens)) if packed.mask is None else np.asarray(packed.mask[begin:end], dtype=np.float64)
         documents.append((tokens, learnt))
-        size += len(tokenizer.decode(tokens[1:][learnt[1:] > 0].tolist()).encode())
+        size += len(corpus.tokenizer.decode(tokens[1:][learnt[1:]].tolist()).encode())
         seen += len(tokens)
     return documents, size
+
+
+def _read(packed: Packed, context: int) -> Iterator[Scored]:
+    """Texts from their beginning; conversations as training reads them, so that no answer is judged without its question."""
+    if packed.mask is not None:
+        for batch in Conversations(packed, length=context, size=1, shuffle=False).epoch(0):
+            targets = batch.targets[0]  # the last one is learnt
+            yield np.append(batch.tokens[0], targets[-1]), np.append(False, targets != NO_TARGET)
+        return
+    for begin, end in pairwise(packed.starts.tolist()):
+        tokens = np.asarray(packed.tokens[begin : min(end, begin + _MEASURED_TOKENS)], dtype=np.int64)
+        yield tokens, np.ones(len(tokens), dtype=np.bool_)
 
 
 def _golden_difference(

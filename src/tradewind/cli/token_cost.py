@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tradewind.business.cost import check_prices
 from tradewind.cli.prices import sold
@@ -20,6 +20,7 @@ from tradewind.evaluate.cost import RequestCost, RequestTime, unit_cost
 from tradewind.features.language import LanguageTokenizer
 from tradewind.product import Serve
 
+Timed: TypeAlias = tuple[float, int]  # processor seconds of the whole process, and tokens written
 _SLOTS = 16
 _PROMPT = 64
 _WRITTEN = 24
@@ -51,32 +52,43 @@ def below_cost_of_tokens(cost: Mapping[str, Any], serve: Serve, *, product: str)
 
 
 def _measured(engine: GenaiEngine) -> dict[str, float]:
-    """Processor seconds a token, the least of three rounds."""
+    """Processor seconds a token."""
     try:
         prompt = [token % engine.tokenizer.vocabulary for token in range(5, 5 + min(_PROMPT, engine.context // 2))]
         most = min(_WRITTEN, engine.context - len(prompt))
         rounds = [asyncio.run(_round(engine, prompt, most)) for _ in range(_ROUNDS)]
     finally:
         engine.close()
+    # The least of each, before anything is subtracted: the least difference would be that of the worst disturbance.
     least = {name: min(one[name] for one in rounds) for name in rounds[0]}
-    return least | {"prompt_tokens": len(prompt)}
-
-
-async def _round(engine: GenaiEngine, prompt: list[int], most: int) -> dict[str, float]:
-    read_s, read = await _written(engine, prompt, 1, answers=1)
-    alone_s, alone = await _written(engine, prompt, most, answers=1)
-    few_s, few = await _written(engine, prompt, 1, answers=_SLOTS)
-    many_s, many = await _written(engine, prompt, most, answers=_SLOTS)
-    # Reading the prompts is in each of them, and goes out with the difference. An answer may end at once by a stop token.
+    read_s = least["read"][0] / len(prompt)
     return {
-        "prompt": read_s / len(prompt),
-        "alone": max(alone_s - read_s, 0.0) / (alone - read) if alone > read else read_s / len(prompt),
-        "bulk": max(many_s - few_s, 0.0) / (many - few) if many > few else read_s / len(prompt),
+        "prompt": read_s,
+        "alone": written_s(least["read"], least["alone"]) or read_s,
+        "bulk": written_s(least["few"], least["many"]) or read_s,
+        "prompt_tokens": len(prompt),
     }
 
 
-async def _written(engine: GenaiEngine, prompt: list[int], most: int, *, answers: int) -> tuple[float, int]:
-    """Processor seconds of the whole process, and tokens written."""
+def written_s(short: Timed, long: Timed) -> float:
+    """Seconds a written token: what reading the prompts took is in both and goes out with the difference. Where a disturbance
+    swallowed it, reading is charged too: a cost may be told too high, never as nothing. 0 where no token was written."""
+    (short_s, short_tokens), (long_s, long_tokens) = short, long
+    if long_tokens > short_tokens and long_s > short_s:
+        return (long_s - short_s) / (long_tokens - short_tokens)
+    return long_s / long_tokens if long_tokens else 0.0
+
+
+async def _round(engine: GenaiEngine, prompt: list[int], most: int) -> dict[str, Timed]:
+    return {
+        "read": await _written(engine, prompt, 1, answers=1),
+        "alone": await _written(engine, prompt, most, answers=1),
+        "few": await _written(engine, prompt, 1, answers=_SLOTS),
+        "many": await _written(engine, prompt, most, answers=_SLOTS),
+    }
+
+
+async def _written(engine: GenaiEngine, prompt: list[int], most: int, *, answers: int) -> Timed:
     started = time.process_time()
     # Drawn, not the likeliest: a model that stops at once would tell nothing.
     running = [engine.start(prompt, Sampling(most, temperature=2.0, seed=seed)) for seed in range(answers)]
