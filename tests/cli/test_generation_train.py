@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tradewind.cli.app import main
+from tradewind.cli.train import too_long
 from tradewind.features.language import LanguageTokenizer
 from tradewind.model.hf_folder import open_folder
 from tradewind.train.language import load_language_run
@@ -155,3 +156,10 @@ def test_wrong_options_are_answered_with_one_sentence(call, options, code, words
 def test_a_run_that_cannot_learn_is_refused(call, changed, code):
     found = call("train", expect=2, **changed)
     assert found["error"]["code"] == code
+
+
+def test_conversations_that_were_not_seen_whole_are_told():
+    assert too_long({"context": 256, "shortened": 0, "left_out": 0}) == []
+    shortened, gone = too_long({"context": 256, "shortened": 170, "left_out": 3})
+    assert shortened.startswith("! 170 conversations are longer than the 256 tokens of model.context")
+    assert gone.startswith("! 3 conversations were left out")

@@ -135,6 +135,8 @@ def test_a_long_conversation_loses_its_beginning_and_never_a_part_of_its_last_an
         last = packed.tokens[packed.starts[row + 1] - many[row][-1][1] : packed.starts[row + 1]].tolist()
         assert targets([batch])[-len(last) :] == last
         assert batch.tokens.shape[1] <= length
+    whole = np.diff(packed.starts)[[int(batch.rows[0]) for batch in batches]]
+    assert conversations.shortened == int((whole > length + 1).sum())
 
 
 def test_conversations_that_resume_are_those_without_a_break() -> None:
@@ -184,7 +186,8 @@ def test_rows_of_a_pair_belong_together() -> None:
 def test_a_pair_of_which_one_answer_is_too_long_is_left_out_whole() -> None:
     chosen, rejected = talks([(3, 2)], [(3, 2)]), talks([(3, 2)], [(3, 30)])
     preferences = Preferences(Pairs(chosen, rejected), length=8, size=2, shuffle=False)
-    assert preferences.left_out == 1
+    assert (preferences.left_out, preferences.shortened) == (1, 0)
+    assert Preferences(Pairs(talks([(9, 2)]), talks([(3, 2)])), length=8, size=2, shuffle=False).shortened == 1
     assert [batch.chosen.rows.tolist() for batch in preferences.epoch(0)] == [[0]]
 
 

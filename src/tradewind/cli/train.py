@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tradewind.cli.prepare import prepare, prepare_language
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
 from tradewind.data.corpus import Corpus
@@ -73,12 +76,31 @@ def train_language(session: Session, corpus: Corpus) -> LanguageRun:
         f"{found['tokens']:,} tokens in {found['seconds']:.0f} s ({found['tokens_per_s']:,.0f} a second, "
         f"{found['matmul_share']:.0%} of the measured peak), best at step {found['best_step']:,}: {figures}"
     )
+    for line in too_long(found):
+        session.voice.say(line)
     off = found["estimate"]
     session.voice.say(
         f"It was estimated at {off['seconds']:.0f} s and took {off['took']:.0f} s: {abs(off['error']):.0%} "
         f"{'too high' if off['error'] > 0 else 'too low'}"
     )
     return run
+
+
+def too_long(found: Mapping[str, Any]) -> list[str]:
+    """What of the conversations was not seen whole."""
+    context = found["context"]
+    lines = []
+    if found.get("shortened"):
+        lines.append(
+            f"! {found['shortened']:,} conversations are longer than the {context:,} tokens of model.context: they were learnt "
+            "without their beginning"
+        )
+    if found.get("left_out"):
+        lines.append(
+            f"! {found['left_out']:,} conversations were left out: their last answer has no room in the {context:,} tokens of "
+            "model.context"
+        )
+    return lines
 
 
 def _foretell(session: Session, estimate: Estimate) -> None:

@@ -172,6 +172,11 @@ class _Documents:
                 spans[row] = first, end
         return spans
 
+    @property
+    def shortened_D(self) -> NDArray[np.bool_]:
+        """Which of them lose their beginning."""
+        return (self.spans[:, 1] > 0) & (self.spans[:, 0] > self.packed.starts[:-1])
+
     def batch(self, rows: Index) -> TokenBatch:
         spans = self.spans[rows]
         lengths = np.maximum(spans[:, 1] - spans[:, 0] - 1, 0)
@@ -216,8 +221,9 @@ class _Rows:
 class Conversations:
     """Whole conversations, `size` in a batch, padded to the longest of it, at most `length` inputs.
 
-    Too long ones lose their beginning, never a part of their last answer; where that answer alone is too long, or where
-    nothing is learnt, the conversation is left out and counted in `left_out`. With `shuffle` batches hold like lengths.
+    Too long ones lose their beginning (`shortened` of them), never a part of their last answer; where that answer alone is too
+    long, or where nothing is learnt, the conversation is left out and counted in `left_out`. With `shuffle` batches hold like
+    lengths.
     Raises DataError nothing_supervised where none is left.
     """
 
@@ -227,6 +233,7 @@ class Conversations:
         lengths = spans[:, 1] - spans[:, 0]
         usable = np.flatnonzero(lengths > 1)
         self.left_out = packed.documents - len(usable)
+        self.shortened = int(self._documents.shortened_D.sum())
         if len(usable) == 0:
             raise _nothing_supervised(packed, length)
         self._rows = _Rows(usable, lengths, size=size, seed=seed, shuffle=shuffle)
@@ -247,6 +254,7 @@ class Preferences:
         lengths = np.stack([side.spans[:, 1] - side.spans[:, 0] for side in self._sides])
         usable = np.flatnonzero((lengths > 1).all(axis=0))
         self.left_out = len(pairs) - len(usable)
+        self.shortened = int(np.any([side.shortened_D[usable] for side in self._sides], axis=0).sum())
         if len(usable) == 0:
             raise _nothing_supervised(pairs.chosen, length)
         self._rows = _Rows(usable, lengths.max(axis=0), size=size, seed=seed, shuffle=shuffle)

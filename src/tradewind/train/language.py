@@ -186,6 +186,7 @@ class _Fitting:
             "train_loss": fitted.figures.get("loss"), "stopped": fitted.stopped, "resumed": fitted.resumed,
             "objective": self.plan.objective, "adapt": self.plan.product.model.adapt if self.plan.base.folder else None,
             "context": self.plan.context, "left_out": getattr(self.batches, "left_out", 0),
+            "shortened": getattr(self.batches, "shortened", 0),
             "way": self.speed.to_json()["way"], "estimate": outcome(self.estimate, fitted.seconds),
         }  # fmt: skip
 
