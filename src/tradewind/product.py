@@ -10,10 +10,11 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tradewind.errors import InputError
+from tradewind.gate_rules import contradiction, groundless, parse
 from tradewind.privacy.retention import NEVER, parse_duration
 from tradewind.tariff import Plan, PriceField
 
@@ -26,9 +27,9 @@ Positive = Annotated[int, Field(gt=0)]
 Place: TypeAlias = tuple[int | str, ...]  # of a setting: names, and numbers in a list
 
 
-def misplaced(place: Place, says: str) -> PydanticCustomError:
+def misplaced(place: Place, says: str, *, hint: str = "") -> PydanticCustomError:
     """A mistake that only settings together show, with the place where it is mended. `says` has no full stop."""
-    return PydanticCustomError("misplaced", "{says}", {"place": place, "says": says})
+    return PydanticCustomError("misplaced", "{says}", {"place": place, "says": says, "hint": hint})
 
 
 class Section(BaseModel):
@@ -364,20 +365,26 @@ class Train(Section):
 
 # ---------------------------------------------------------------- evaluate, release, serve
 
-_GATE = re.compile(r"^\s*(>=|<=|>|<|==)\s*(-?\d+(?:\.\d+)?)\s*$")
-
 
 def _gate(value: object) -> object:
-    if isinstance(value, bool) or (isinstance(value, str) and _GATE.match(value)):
-        return value
-    raise ValueError(f"{value!r} is no gate. Write a comparison and a number, as in '>= 0.77', or true")
+    parse(value if isinstance(value, (bool, str)) else str(value))
+    return value
+
+
+def _possible(gates: dict[str, str | bool]) -> dict[str, str | bool]:
+    found = contradiction(gates)
+    if found is not None:
+        name, says = found
+        raise misplaced(("evaluate", "gates", name), says)
+    return gates
 
 
 Gate = Annotated[str | bool, BeforeValidator(_gate, json_schema_input_type=str | bool)]
+Gates = Annotated[dict[str, Gate], AfterValidator(_possible)]
 
 
 class Evaluate(Section):
-    gates: dict[str, Gate] = Field(default_factory=dict)
+    gates: Gates = Field(default_factory=dict)
     threshold: Literal["auto", "half", "accuracy", "f1", "balanced_accuracy"] | float = Field(
         "auto", description="How the probability from which a row counts as positive is chosen, on validation"
     )
@@ -392,7 +399,7 @@ class Evaluate(Section):
         Field("auto", description="What is examined beside quality; all that applies by default")
     )
     fairness_least: Positive = Field(
-        20, description="Rows that a group must have behind each of its rates before a verdict rests on it"
+        10, description="Rows that a group must have behind each of its rates before a verdict rests on it"
     )
     fairness_bound: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.1, description="Difference between groups up to which a verdict holds, where no gate says another"
@@ -581,6 +588,16 @@ class Product(Section):
             )
         for place, says in self.explain.faults(sensitive=self.data.sensitive, target=self.data.target):
             raise misplaced(place, says)
+        return self
+
+    @model_validator(mode="after")
+    def _fair_gates(self) -> Product:
+        gates, examine = self.evaluate.gates, self.evaluate.examine
+        examined = examine == "auto" or "fairness" in examine
+        found = groundless(gates, task=self.task, sensitive=self.data.sensitive, examined=examined)
+        if found is not None:
+            name, says, hint = found
+            raise misplaced(("evaluate", "gates", name), says, hint=hint)
         return self
 
     def resolved(self) -> dict[str, Any]:

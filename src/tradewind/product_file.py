@@ -208,6 +208,7 @@ def _explained(item: ErrorDetails, rest: list[ErrorDetails], echoes: list[ErrorD
         code = "value"
     elif kind == "misplaced":
         message = f"{dotted}: {item['ctx']['says']}."
+        hint = item["ctx"]["hint"]
         code = "value"
     elif kind == "value_error":
         said = item["msg"].removeprefix("Value error, ").rstrip(".")

@@ -27,7 +27,8 @@ def rounded(value: float | None, digits: int = DIGITS) -> float | None:
 class Figure:
     """One number. `low` and `high` bound its interval; `predictions` is the file and column that it came from.
 
-    `value` is None where the figure does not exist, and `absent` says why.
+    `value` is None where the figure does not exist, and `absent` says why. `unsure` says why no verdict may rest on it: a gate on
+    such a figure never passes.
     """
 
     value: float | None
@@ -38,13 +39,15 @@ class Figure:
     low: float | None = None
     high: float | None = None
     absent: str | None = None
+    unsure: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         content: dict[str, Any] = {
             "value": self.value, "low": self.low, "high": self.high, "how": self.how, "split": self.split,
             "rows": self.rows, "predictions": self.predictions,
         }  # fmt: skip
-        return content if self.absent is None else {**content, "absent": self.absent}
+        why = {"absent": self.absent, "unsure": self.unsure}
+        return content | {name: text for name, text in why.items() if text is not None}
 
 
 Figures = Mapping[str, Figure]

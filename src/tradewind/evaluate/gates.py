@@ -1,34 +1,18 @@
 """Gates: what a product file demands of its figures, answered as data.
 
-Not here: failing. The verb reads the results and raises `GateFailed`.
+Not here: failing. The verb reads the results and raises `GateFailed`. How a gate is written: `gate_rules.py`.
 """
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tradewind.errors import nearest
 from tradewind.evaluate.figures import Figure
+from tradewind.gate_rules import Rule, parse
 
 BEATS = "beats_baseline"
-_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq,
-}  # fmt: skip
-_RULE = re.compile(r"^\s*(>=|<=|>|<|==)\s*(-?\d+(?:\.\d+)?)\s*$")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A comparison and the number to compare with."""
-
-    sign: str
-    bound: float
-
-    def holds(self, value: float) -> bool:
-        return _COMPARE[self.sign](value, self.bound)
 
 
 @dataclass(frozen=True)
@@ -42,15 +26,6 @@ class GateResult:
     says: str
     low: float | None = None
     high: float | None = None
-
-
-def parse(rule: str | bool) -> Rule | bool:
-    """'>= 0.77' as a Rule; true and false as they are. The product file has refused anything else."""
-    if isinstance(rule, bool):
-        return rule
-    match = _RULE.match(rule)
-    assert match is not None, rule
-    return Rule(match[1], float(match[2]))
 
 
 def check(
@@ -76,6 +51,8 @@ def _one(name: str, written: str | bool, figures: Mapping[str, Figure], against:
         hint = nearest(name, [*figures, BEATS])
         says = f"The report has no figure called {name}. {hint}".strip()
         return GateResult(name, text, None, False, says)
+    if figure.value is None and figure.unsure is not None:
+        return GateResult(name, text, None, False, f"{name}: there is not enough data for a verdict: {figure.unsure}.")
     if figure.value is None:
         return GateResult(name, text, None, False, f"{name} is absent: {figure.absent}.")
     if rule is True:
@@ -83,6 +60,9 @@ def _one(name: str, written: str | bool, figures: Mapping[str, Figure], against:
         if name != BEATS:
             return GateResult(name, text, figure.value, False, f"{name} needs a comparison, as in '>= 0.77'.")
     passed = rule.holds(figure.value)
+    if passed and figure.unsure is not None:
+        says = f"{name} is {figure.value:.4g}, but there is not enough data for a verdict: {figure.unsure}."
+        return GateResult(name, text, figure.value, False, says, figure.low, figure.high)
     verdict = "holds" if passed else "does not hold"
     says = f"{name} is {figure.value:.4g}, so {rule.sign} {rule.bound:g} {verdict}."
     if name == BEATS:

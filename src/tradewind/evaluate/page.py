@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from tradewind.evaluate import pictures
 from tradewind.evaluate.cleaning_words import reason_words, repair_words
+from tradewind.evaluate.fairness_page import Fairness
 from tradewind.evaluate.metrics import BINARY, REGRESSION
 from tradewind.evaluate.slices import MISSING, OTHERS
 from tradewind.evaluate.strings import Strings
@@ -55,6 +56,7 @@ def _template() -> Template:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
+    environment.globals["fairness"] = Fairness
     return environment.get_template("page.html")
 
 

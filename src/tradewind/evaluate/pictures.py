@@ -160,6 +160,32 @@ def whiskers(rows: Sequence[Json], *, x: str) -> Picture:
     return alt.layer(bars, dots).properties(width=WIDTH - 40, height=26 * len(rows) + 8)
 
 
+def groups(rows: Sequence[Json], *, x: str) -> Picture:
+    """One rate of each group (name, value, low, high, enough) as a dot with its interval, from 0 on; grey where rows are few."""
+    names = [row["name"] for row in rows]
+    colour = alt.condition("datum.enough", alt.value(SERIES[0]), alt.value(FAINT))
+    base = alt.Chart(_data(rows)).encode(
+        y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(domain=False, ticks=False)), color=colour
+    )
+    place = alt.X("value:Q", title=x, scale=alt.Scale(zero=True, nice=True), axis=alt.Axis(tickCount=4))
+    bars = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=x), x2="high:Q")
+    dots = base.mark_circle(size=70, opacity=1).encode(x=place)
+    return alt.layer(bars, dots).properties(width=WIDTH - 60, height=26 * len(rows) + 8)
+
+
+def frontier(tries: Sequence[Json], *, x: str, y: str, bound: float) -> Picture:
+    """Quality over gap of each try (gap, quality, strength, chosen); the dashed line is the gap that was aimed at."""
+    base = alt.Chart(_data(tries)).encode(
+        x=alt.X("gap:Q", title=x, scale=alt.Scale(zero=True, nice=True), axis=alt.Axis(tickCount=5)),
+        y=alt.Y("quality:Q", title=y, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5)),
+    )
+    goal = alt.Chart(_data([{"gap": bound}])).mark_rule(color=FAINT, strokeDash=[4, 4]).encode(x="gap:Q")
+    line = base.mark_line(color=FAINT, strokeWidth=1).encode(order="strength:Q")
+    others = base.transform_filter("!datum.chosen").mark_circle(size=50, opacity=1, color=SERIES[0])
+    chosen = base.transform_filter("datum.chosen").mark_circle(size=140, opacity=1, color=SERIES[1])
+    return alt.layer(goal, line, others, chosen).properties(width=WIDTH, height=HEIGHT)
+
+
 def histogram(column: Json) -> Picture:
     """Bars of one profiled column: bands of a number or date, or its most frequent values."""
     if column["edges"]:

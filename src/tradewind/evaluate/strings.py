@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from tradewind.evaluate import uncertainty_words
+from tradewind.evaluate import fairness_words, uncertainty_words
 
 # key → (English, Chinese)
 _WORDS: Mapping[str, tuple[str, str]] = {
@@ -186,6 +186,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "half": ("half", "一半"),
     "fixed": ("fixed", "固定"),
     **uncertainty_words.WORDS,
+    **fairness_words.WORDS,
 }  # fmt: skip
 
 _FIGURES: Mapping[str, tuple[str, str]] = {
@@ -210,6 +211,7 @@ _FIGURES: Mapping[str, tuple[str, str]] = {
     "r2": ("R²", "R²"),
     "beats_baseline": ("Lead over the best baseline", "对最好基线的领先"),
     **uncertainty_words.FIGURES,
+    **fairness_words.FIGURES,
 }
 
 # Sentences of report.json by pattern, for the Chinese page. What no pattern knows stays English.
@@ -217,6 +219,7 @@ _PATTERNS = [
     (re.compile(pattern), chinese)
     for pattern, chinese in (
         (r"^validation has too few rows for the promise: intervals are open$", "验证集行数不足以支撑承诺：区间不封闭"),
+        *fairness_words.PATTERNS,
         (r"^only the class (.+) occurs in the split$", r"数据中只有类别 \1"),
         (r"^the positive class (.+) does not occur in the split$", r"数据中没有正类 \1"),
         (r"^the split has no rows$", "数据为空"),
@@ -260,7 +263,10 @@ class Strings:
         return text.format(**values) if values else text
 
     def figure(self, name: str) -> str:
-        return _FIGURES[name][self._at] if name in _FIGURES else name.replace("_", " ")
+        """A figure's name to read; of `NAME:COLUMN` with the column behind it."""
+        base, _, column = name.partition(":")
+        words = _FIGURES[base][self._at] if base in _FIGURES else base.replace("_", " ")
+        return f"{words} ({column})" if column else words
 
     def reason(self, sentence: str) -> str:
         if self._at == 0:
