@@ -588,6 +588,11 @@ class Product(Section):
             )
         for place, says in self.explain.faults(sensitive=self.data.sensitive, target=self.data.target):
             raise misplaced(place, says)
+        if self.train.fairness != "none":
+            if self.task not in ("classification", "regression"):
+                raise misplaced(("train", "fairness"), f"fairness compares predictions of groups, but the task is {self.task}")
+            if not self.data.sensitive:
+                raise misplaced(("train", "fairness"), "fair groups are asked for, but data.sensitive names no column")
         return self
 
     @model_validator(mode="after")

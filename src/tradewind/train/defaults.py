@@ -217,9 +217,10 @@ def _train(train: Train, recipe: Recipe, facts: Facts) -> Train:
         "average": "ema" if recipe.average_decay is not None else "none",
         "average_decay": recipe.average_decay or _AVERAGE_DECAY,
         "fairness_by": "penalty",
-        "fairness_strength": 1.0,
         "robustness_radius": _PIXEL_RADIUS if "image" in facts.modalities else _NUMBER_RADIUS,
     }
+    if train.fairness == "none":  # else a ladder of strengths is tried, and the run says which was chosen
+        values["fairness_strength"] = 0.0
     update = {name: value for name, value in values.items() if name in auto}
     return train.model_copy(
         update=update | {"batch": batch, "monitor": choose_monitor(train.monitor, classes=facts.classes)}

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tradewind.artifacts import Artifact, Workspace, open_artifact
 from tradewind.data.augment import build_augment
@@ -35,6 +37,7 @@ from tradewind.product import Product
 from tradewind.release.golden import Golden, write_golden
 from tradewind.train.defaults import Facts, resolve
 from tradewind.train.device import Precision, choose_device, choose_precision, environment, to_tensor
+from tradewind.train.frontier import Fairness, Point
 from tradewind.train.guards import check_target
 from tradewind.train.loop import Fitted, Progress, fit
 from tradewind.train.objectives import Objective, balanced_weights
@@ -52,6 +55,7 @@ _VALIDATION_ROWS = 2048
 _VALIDATION_ROWS_TENSORS = 128
 # Settings that say how a run is made, not what comes out of it.
 _NOT_IN_DIGEST = {"checkpoint", "sinks", "threads"}
+_DECIDING = ("calibrate", "threshold", "positive", "fairness_least")
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ def train(
     product = resolve(product, facts)
     settings = product.train.model_copy(update={"device": device.type, "precision": precision})
     product = product.model_copy(update={"train": settings})
+    fairness = Fairness.of(product, dataset)
 
     # ---- 2. made before?
     made_of = identity(product, dataset)
@@ -129,7 +134,7 @@ def train(
         write_json(folder / "product.json", product.resolved())
         threads = _threads(folder, product, device, small=not features.layout.tensors)
         fitting = _Fitting(product, dataset, folder, device, precision, threads, progress)
-        model, fitted = fitting.first()
+        model, fitted = fitting.first() if fairness is None else fitting.fairest(fairness)
         refitted = None
         if settings.refit and held.rows:
             _write_held_out(folder, model, features, held)
@@ -140,7 +145,9 @@ def train(
         report = export(model, features, folder, golden=golden)
         _write_golden(folder, model.cpu(), features, raw, golden)
         spent = None if fitting.private is None else fitting.private.end(fitted.steps)
-        write_json(folder / "summary.json", _summary(fitted, refitted, report, model, split.rows) | {"privacy": spent})
+        fair = {} if fitting.frontier is None else {"fairness": fitting.frontier}
+        summary = _summary(fitted, refitted, report, model, split.rows)
+        write_json(folder / "summary.json", summary | {"privacy": spent} | fair)
     made = workspace.find("run", digest_json(made_of))
     assert made is not None
     return Run(made)
@@ -149,7 +156,14 @@ def train(
 def identity(product: Product, dataset: Dataset) -> dict[str, Any]:
     """What a run is made of: everything that its weights depend on, and nothing else."""
     settings = product.resolved()
+    # A fair model is chosen by what its decisions would be.
+    decided = (
+        {}
+        if product.train.fairness == "none"
+        else {"decided": {name: settings["evaluate"][name] for name in _DECIDING}}
+    )
     return {
+        **decided,
         "format": FORMAT,
         "dataset": dataset.artifact.digest,
         "task": product.task,
@@ -205,10 +219,42 @@ class _Fitting:
         self.device, self.precision, self.progress = device, precision, progress
         self.settings = product.train.model_copy(update={"threads": threads})
         self.private = Private.of(product.train, rows=self.split.rows, folder=folder)
+        self.strength = 0.0  # of fairness
+        self.fairness: Fairness | None = None
+        self.frontier: dict[str, Any] | None = None
 
     def first(self) -> tuple[TradewindModel, Fitted]:
         """On the training split; validation chooses the weights."""
         return self._fit(self.split, self.held, self.folder)
+
+    def fairest(self, fairness: Fairness) -> tuple[TradewindModel, Fitted]:
+        """One training for each strength of fairness; the chosen one's model, and `again` goes on with that strength.
+
+        Each keeps its own checkpoints, so an interrupted ladder goes on where it stood; they are dropped at the end.
+        """
+        self.fairness, points, kept = fairness, list[Point](), list[tuple[dict[str, Tensor], Fitted, Path]]()
+        rungs, progress = fairness.rungs, self.progress
+        for rung, self.strength in enumerate(rungs):
+            folder = self.folder if len(rungs) == 1 else self.folder / "fairness" / f"{self.strength:g}"
+            folder.mkdir(parents=True, exist_ok=True)
+            self.progress = _of_ladder(progress, rung, len(rungs))
+            model, fitted = self._fit(self.split, self.held, folder)
+            points += fairness.points(
+                self.strength, *(_outputs(model, self.features, one) for one in (self.split, self.held))
+            )
+            kept.append(
+                ({name: tensor.detach().clone() for name, tensor in model.state_dict().items()}, fitted, folder)
+            )
+        self.frontier, self.progress = fairness.summary(points), progress
+        at = 0 if len(rungs) == 1 else fairness.chosen(points)
+        self.strength = rungs[at]
+        state, fitted, folder = kept[at]
+        model.load_state_dict(state)
+        if folder != self.folder:
+            write_bytes(self.folder / "steps.jsonl", (folder / "steps.jsonl").read_bytes())
+            for _, _, tried in kept:
+                shutil.rmtree(tried / "checkpoints", ignore_errors=True)
+        return model, fitted
 
     def again(self, epochs: int) -> tuple[TradewindModel, Fitted]:
         """On training and validation rows from the same start, for as many epochs as were best without the latter."""
@@ -220,6 +266,8 @@ class _Fitting:
         self, split: Split, held: Split | None, folder: Path, *, epochs: int | None = None
     ) -> tuple[TradewindModel, Fitted]:
         model = assemble(self.product, self.features, seed=self.settings.seed).to(self.device)
+        if self.fairness is not None:
+            split = self.fairness.weighted(split, self.strength)
         _remember(model, [split, held] if held is not None else [split], self.device)
         task = self._task(model, split, held)
         fitted = fit(
@@ -239,7 +287,8 @@ class _Fitting:
             validation=_in_order(held, self.features) if held is not None and held.rows else None,
             monitor=self.settings.monitor, unit=unit,
         )  # fmt: skip
-        return withstanding(task, self.product, self.features, split)
+        task = withstanding(task, self.product, self.features, split)
+        return task if self.fairness is None else self.fairness.task(task, split, self.strength)
 
     def _batches(self, split: Split) -> Batches:
         assert isinstance(self.settings.batch, int)
@@ -256,10 +305,30 @@ def _in_order(split: Split, features: FeatureSet) -> Batches:
 
 def _write_held_out(folder: Path, model: TradewindModel, features: FeatureSet, held: Split) -> None:
     """What the first model says of the validation rows, before a second one learns from them: they are still unseen."""
-    parts = [predict(model, features, batch.inputs) for batch in _in_order(held, features).epoch(0)]
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, outputs=np.concatenate(parts))
+    np.savez(buffer, allow_pickle=False, outputs=_outputs(model, features, held))
     write_bytes(folder / "held_out.npz", buffer.getvalue())
+
+
+def _outputs(model: TradewindModel, features: FeatureSet, split: Split) -> NDArray[Any]:
+    """Probabilities [R, K], or values [R] in the target's own unit."""
+    parts = [predict(model, features, batch.inputs) for batch in _in_order(split, features).epoch(0)]
+    if not parts:
+        return np.zeros((0, model.outputs) if isinstance(features.target, ClassTarget) else 0, dtype=np.float32)
+    return np.concatenate(parts)
+
+
+def _of_ladder(progress: Callable[[Progress], None] | None, rung: int, rungs: int) -> Callable[[Progress], None] | None:
+    """The progress of all trainings, from that of number `rung`."""
+    if progress is None or rungs == 1:
+        return progress
+
+    def tell(at: Progress) -> None:
+        whole_s = at.seconds_left * at.steps / max(1, at.steps - at.step)
+        left_s = at.seconds_left + whole_s * (rungs - rung - 1)
+        progress(replace(at, step=at.step + rung * at.steps, steps=rungs * at.steps, seconds_left=left_s))
+
+    return tell
 
 
 def _remember(model: TradewindModel, splits: list[Split], device: torch.device) -> None:
