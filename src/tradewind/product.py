@@ -590,7 +590,9 @@ class Product(Section):
             raise misplaced(place, says)
         if self.train.fairness != "none":
             if self.task not in ("classification", "regression"):
-                raise misplaced(("train", "fairness"), f"fairness compares predictions of groups, but the task is {self.task}")
+                raise misplaced(
+                    ("train", "fairness"), f"fairness compares predictions of groups, but the task is {self.task}"
+                )
             if not self.data.sensitive:
                 raise misplaced(("train", "fairness"), "fair groups are asked for, but data.sensitive names no column")
         return self

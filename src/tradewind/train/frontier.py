@@ -283,8 +283,10 @@ def _check(product: Product, classes: tuple[str, ...]) -> None:
     """Raises ModelError for a way that does not suit what is predicted, how rows are varied, or what else weighs them."""
     by, mixup = product.train.fairness_by, product.data.augment.mixup
     if product.train.privacy is not None:
-        raise _unsuited("Every training and every comparison of groups would spend the budget of train.privacy again.",
-                        "Leave out train.privacy or train.fairness.")
+        raise _unsuited(
+            "Every training and every comparison of groups would spend the budget of train.privacy again.",
+            "Leave out train.privacy or train.fairness.",
+        )
     if by == "thresholds" and len(classes) != 2:
         found = f"there are {len(classes)}" if classes else "a value is predicted"
         raise _unsuited(f"Thresholds for groups decide between two classes, but {found}.", "Use fairness_by: penalty.")
