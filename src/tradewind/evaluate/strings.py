@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from tradewind.evaluate import fairness_words, uncertainty_words
+from tradewind.evaluate import fairness_words, membership_words, uncertainty_words
 
 # key → (English, Chinese)
 _WORDS: Mapping[str, tuple[str, str]] = {
@@ -187,6 +187,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "fixed": ("fixed", "固定"),
     **uncertainty_words.WORDS,
     **fairness_words.WORDS,
+    **membership_words.WORDS,
 }  # fmt: skip
 
 _FIGURES: Mapping[str, tuple[str, str]] = {
@@ -212,6 +213,7 @@ _FIGURES: Mapping[str, tuple[str, str]] = {
     "beats_baseline": ("Lead over the best baseline", "对最好基线的领先"),
     **uncertainty_words.FIGURES,
     **fairness_words.FIGURES,
+    **membership_words.FIGURES,
 }
 
 # Sentences of report.json by pattern, for the Chinese page. What no pattern knows stays English.
@@ -220,6 +222,7 @@ _PATTERNS = [
     for pattern, chinese in (
         (r"^validation has too few rows for the promise: intervals are open$", "验证集行数不足以支撑承诺：区间不封闭"),
         *fairness_words.PATTERNS,
+        (r"^the test split has too few rows for so few false alarms$", "测试集行数不足以衡量如此低的误报率"),
         (r"^only the class (.+) occurs in the split$", r"数据中只有类别 \1"),
         (r"^the positive class (.+) does not occur in the split$", r"数据中没有正类 \1"),
         (r"^the split has no rows$", "数据为空"),
