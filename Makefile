@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= $(or $(TRADEWIND_DATA),../shared/data)
 
-.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated lock clean
+.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated coverage privacy lock clean
 
 help:
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,12 @@ tuning: install  ## questions to a bank: a small model fine-tuned on pairs, its 
 
 generated: install  ## 10,000 generated requests to a real server: no 5xx
 	cd benchmarks && ../$(BIN)/python generated.py
+
+coverage: install  ## coverage of conformal sets and intervals on real data beside the promise
+	cd benchmarks && ../$(BIN)/python coverage.py --data $(abspath $(DATA))
+
+privacy: install  ## what a privacy budget costs, and the membership audit, on real data
+	cd benchmarks && ../$(BIN)/python privacy.py --data $(abspath $(DATA))
 
 lock: install  ## write requirements.lock from what .venv holds
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' | grep -vE ' @ |^-e |^tradewind' > requirements.lock

@@ -3,7 +3,7 @@
     python benchmarks/coverage.py --data ../shared/data [--only adult,german-credit] [--seeds 3] [--work FOLDER]
 
 Each line is one data set over several splits (seeds): coverage on test as the release has it, its mean over the splits
-with the standard error, and the distance that a single split of that size shows by chance. `resplit` takes what the model
+with the standard error (of a single split the exact interval), and the distance that a single split of that size shows by chance. `resplit` takes what the model
 said of validation and test rows together and parts them anew 500 times, which leaves the luck of the split out: only
 where the model was not trained again on validation are these rows alike. A folder of products (--work) is used again.
 """
@@ -143,14 +143,16 @@ def measure(bench: Bench, data: Path, work: Path, seeds: int | None) -> str:
             flush=True,
         )
     values = np.array([one["coverage"]["value"] for one in sections])
-    error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
     last = sections[-1]
+    spread = f"{last['coverage']['low']:.4f} to {last['coverage']['high']:.4f}"
+    if len(values) > 1:
+        spread = f"± {values.std(ddof=1) / len(values) ** 0.5:.4f}"
     room = by_chance(fitted=last["fitted"], tested=last["rows"], promise=PROMISE)
     size = np.mean([one["coverage"]["size"] for one in sections])
     within = abs(values.mean() - PROMISE) <= 0.01
     return (
         f"| {bench.name} | {len(values)} | {last['fitted']:,} / {last['rows']:,} | {'yes' if last['refitted'] else 'no'} "
-        f"| {values.mean():.4f} ± {error:.4f} | {room:.4f} | {np.mean(mixed):.4f} | {size:.4g} | {'yes' if within else 'no'} |"
+        f"| {values.mean():.4f} ({spread}) | {room:.4f} | {np.mean(mixed):.4f} | {size:.4g} | {'yes' if within else 'no'} |"
     )
 
 
