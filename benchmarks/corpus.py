@@ -2,7 +2,7 @@
 
     python benchmarks/corpus.py [--megabytes 50] [--rounds 1] [--processes 2] [--data ../shared/data]
 
-Peers are timed where the virtual environment in TRADEWIND_PEERS has `datasets`, `datasketch` and `tokenizers`; both read the same
+Peers are timed where their environment (`peers_python.py`) has `datasets`, `datasketch` and `tokenizers`; both read the same
 JSONL file of mixed Chinese, English and German (`corpus_text.py`, a tenth of it copies) from the same disk, in turns. Starting
 Python and learning the tokeniser are not timed. Ours also scans for contamination; it looks for no personal data, as the
 peers do not. Bound: 3 times the peers.
@@ -23,6 +23,7 @@ from itertools import islice
 from pathlib import Path
 
 import corpus_text
+from peers_python import peers_python
 from tradewind.artifacts import Workspace
 from tradewind.data.corpus import prepare_corpus
 from tradewind.features.language import LanguageTokenizer
@@ -67,18 +68,6 @@ def peers(python: Path, source: Path, tokenizer: Path, work: Path, processes: in
     return found["seconds"], found["documents"], found["tokens"]
 
 
-def peers_python() -> Path | None:
-    """The Python of TRADEWIND_PEERS, where it has what is compared."""
-    home = os.environ.get("TRADEWIND_PEERS")
-    python = Path(home).absolute() / "bin" / "python" if home else None
-    if python is None or not python.exists():
-        return None
-    has = subprocess.run(
-        [str(python), "-c", "import datasets, datasketch, tokenizers"], capture_output=True, check=False
-    )
-    return python if has.returncode == 0 else None
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=float, default=50)
@@ -88,7 +77,7 @@ def main() -> None:
         "--data", type=Path, default=Path(os.environ.get("TRADEWIND_DATA", HERE.parent / "../shared/data"))
     )
     options = parser.parse_args()
-    python = peers_python()
+    python = peers_python("datasets", "datasketch", "tokenizers")
     with tempfile.TemporaryDirectory(prefix="tradewind-corpus-") as name:
         folder = Path(name)
         source, tokenizer = folder / "corpus.jsonl", folder / "tokenizer"
@@ -115,7 +104,7 @@ def main() -> None:
                     flush=True,
                 )
     if python is None:
-        print("TRADEWIND_PEERS names no environment with datasets, datasketch and tokenizers: nothing to compare with.")
+        print("datasets, datasketch and tokenizers are not installed (`make peers`): nothing to compare with.")
         return
     ratio = statistics.median(seconds["datasets + datasketch"]) / statistics.median(seconds["tradewind"])
     print(f"{ratio:.2f} times the peers (bound {_BOUND})")

@@ -1,6 +1,6 @@
 """The same work by HF datasets and datasketch, as their own guides do it: read, filter, near-deduplicate, tokenise, pack.
 
-Run by `corpus.py` with the Python of TRADEWIND_PEERS: corpus_peer.py JSONL TOKENIZER_JSON OUT PROCESSES. Prints one JSON object.
+Run by `corpus.py` with the peers' Python: corpus_peer.py JSONL TOKENIZER_JSON OUT PROCESSES. Prints one JSON object.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ transformers, llama.cpp's server loop.
 The product is made by `tradewind run`, with a step of training: what the weights say costs no speed. Prompts have 64 tokens;
 answers have all the same length. Contenders take turns, each in a process of its own, and the best round of each counts.
 `api` asks over HTTP with a key, a plan and meters, streaming, its clients on the same two processors. transformers computes
-in fp32; llama.cpp (`xllamacpp` and `gguf` in the virtual environment that TRADEWIND_PEERS names) q4_0 beside int4, f32 beside fp32.
+in fp32; llama.cpp (`xllamacpp` and `gguf` in the peers' environment, `peers_python.py`) q4_0 beside int4, f32 beside fp32.
 
 written      tokens/s behind the prompts: bounds 0.9 of bare GenAI, 2 of transformers, 1 of llama.cpp
 first token  of a lone prompt: bound 1.5 times bare GenAI's prefill
@@ -27,6 +27,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from peers_python import peers_python
+
 HERE = Path(__file__).parent
 LLAMA = {"fp32": "f32", "int8": "q8_0", "int4": "q4_0"}
 BOUNDS = {"bare": 0.9, "transformers": 2.0, "llama": 1.0}
@@ -42,16 +44,6 @@ release: {{precisions: [{precisions}], quantization_loss: {{int4: 9, int8: 9}}}}
 serve:
   plans: {{pro: {{monthly: 299 CNY, included: 1000000000000, overage: 0.002 CNY, rate: 1000000000/s}}}}
 """
-
-
-def peers_python() -> Path | None:
-    """The Python of TRADEWIND_PEERS, where it has xllamacpp and gguf."""
-    home = os.environ.get("TRADEWIND_PEERS")
-    python = Path(home) / "bin" / "python" if home else None
-    if python is None or not python.is_file():
-        return None
-    script = "import importlib.util as u, sys; sys.exit(not (u.find_spec('xllamacpp') and u.find_spec('gguf')))"
-    return python if subprocess.run([python, "-c", script], check=False).returncode == 0 else None
 
 
 def write_text(path: Path) -> None:
@@ -149,7 +141,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     wanted = asked.precisions.split(",")
-    others = peers_python()
+    others = peers_python("xllamacpp", "gguf")
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; llama.cpp: {'yes' if others else 'no'}"
     )

@@ -1,6 +1,6 @@
 """A Llama folder of random weights as GGUF, for llama.cpp beside our engines: gguf_folder.py HF OUT KIND (f32, q8_0, q4_0).
 
-Run by `generation.py` with the Python of TRADEWIND_PEERS, which needs `gguf`. For speed alone: the tokeniser is a list of
+Run by `generation.py` with the peers' Python, which needs `gguf`. For speed alone: the tokeniser is a list of
 names, since prompts are given as numbers.
 """
 

@@ -5,8 +5,8 @@ Run: .venv/bin/python benchmarks/language.py [--data DIR] [--steps 2000] [--only
 
 All three train the same module from the same seed on the same tokens, look at 20 batches of the validation split ten times on
 the way, and are judged by the loss over the last tenth of the text, told token by token. Every one runs in a process of its
-own. The Trainer needs `accelerate`: where the project's environment has none, that of the peers has it (`make peers`, or
-TRADEWIND_PEERS); else it is left out by name. `wall s` is what the whole process took,
+own. The Trainer needs `accelerate`: where the project's environment has none, that of the peers has it (`peers_python.py`); else
+it is left out by name. `wall s` is what the whole process took,
 `CPU s` what the processor did for it: on a machine that is shared the second says more, and so do tokens by it.
 """
 
@@ -25,7 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from peers_python import peers_python
+
 HERE = Path(__file__).parent
+LOSS, OVER_TRAINER = 1.88, 1.3
 NAMES = ("tradewind", "plain PyTorch loop", "HF Trainer")
 PRODUCT = """\
 product: shakespeare
@@ -52,6 +55,7 @@ class Result:
     tokens_per_s: float
     tokens_per_cpu_s: float
     loss: float
+    way: str = ""  # how ours chose to compute
 
 
 def main() -> None:
@@ -82,11 +86,29 @@ def main() -> None:
                 print(_line(rows[-1], rows), flush=True)
             except Skipped as reason:
                 skipped.append(f"{name}: left out, {reason}")
-    table = "\n".join([_HEAD, *(_line(row, rows) for row in rows), *(f"\n{line}" for line in skipped)])
+    lines = [*verdicts(rows), *skipped]
+    table = "\n".join([_HEAD, *(_line(row, rows) for row in rows), *(f"\n{line}" for line in lines)])
     machine = f"{os.cpu_count()} processors, {platform.machine()}, load {os.getloadavg()[0]:.1f}, {asked.threads or 'free'} threads, {time.strftime('%Y-%m-%d')}"
     print(f"\n{table}\n\n{asked.steps} steps; {machine}")
     if asked.markdown is not None:
         asked.markdown.write_text(f"{table}\n\n{asked.steps} steps; {machine}\n", encoding="utf-8")
+
+
+def verdicts(rows: list[Result]) -> list[str]:
+    """What was asked of ours, whether it holds, and how ours was computed."""
+    ours = next((row for row in rows if row.name == NAMES[0]), None)
+    if ours is None:
+        return []
+    found = [(f"validation loss {ours.loss:.3f}, bound {LOSS}", ours.loss <= LOSS)]
+    for row in rows:
+        if row is not ours:
+            found.append(
+                (f"whole process {ours.whole_s / row.whole_s:.2f} of {row.name}'s, bound 1", ours.whole_s < row.whole_s)
+            )
+        if row.name == NAMES[2]:
+            ratio = ours.tokens_per_s / row.tokens_per_s
+            found.append((f"tokens/s {ratio:.2f} of {row.name}'s, bound {OVER_TRAINER}", ratio >= OVER_TRAINER))
+    return [f"ours: {ours.way}", *(f"{what}: {'holds' if holds else 'MISSED'}" for what, holds in found)]
 
 
 class Skipped(Exception):
@@ -115,11 +137,15 @@ def _train(name: str, folder: Path, prepared: Path, steps: int) -> Result:
         found = json.loads((Path(said["artifacts"]["run"]) / "summary.json").read_text())
     else:
         kind = "plain" if name == NAMES[1] else "trainer"
-        python = sys.executable if kind == "plain" else _python_with_accelerate()
-        command = [python, str(HERE / "language_peers.py"), kind, str(prepared), str(steps)]
+        python = Path(sys.executable) if kind == "plain" else _python_with_accelerate()
+        command = [str(python), str(HERE / "language_peers.py"), kind, str(prepared), str(steps)]
         found, whole_s, cpu_s = _call(command, name)
     per_cpu_s = steps * _TOKENS_PER_STEP / found["cpu_s"]
-    return Result(name, whole_s, cpu_s, found["tokens_per_s"], per_cpu_s, found["loss"])
+    way = found.get("way", {})
+    chosen = (
+        f"{way['threads']} threads, {way['precision']}, {'compiled' if way['compiled'] else 'eager'}" if way else ""
+    )
+    return Result(name, whole_s, cpu_s, found["tokens_per_s"], per_cpu_s, found["loss"], chosen)
 
 
 def _tradewind(verb: str, folder: Path) -> list[str]:
@@ -140,16 +166,11 @@ def _call(command: list[str], name: str) -> tuple[dict[str, Any], float, float]:
     return json.loads(done.stdout.strip().splitlines()[-1]), whole_s, cpu_s
 
 
-def _python_with_accelerate() -> str:
-    folder = Path(os.environ.get("TRADEWIND_PEERS", HERE.parent / ".venv-peers"))
-    for python in (sys.executable, str(folder / "bin" / "python")):
-        probe = "import accelerate, transformers, torch, safetensors"
-        if (
-            Path(python).exists()
-            and not subprocess.run([python, "-c", probe], check=False, capture_output=True).returncode
-        ):
-            return python
-    raise Skipped("accelerate is not installed (`make peers`, or TRADEWIND_PEERS names an environment that has it)")
+def _python_with_accelerate() -> Path:
+    found = peers_python("accelerate", "transformers", "torch", "safetensors", own=True)
+    if found is None:
+        raise Skipped("accelerate is not installed (`make peers`)")
+    return found
 
 
 if __name__ == "__main__":
