@@ -165,16 +165,3 @@ def _places(packed: Packed, batch: Any) -> NDArray[np.int64]:
         for row in batch.rows.tolist()
     ]
     return np.asarray(np.array(ends)[:, None] - (batch.lengths[:, None] - 1) + steps_T)
-
-
-def token_losses(run: LanguageRun, packed: Packed) -> NDArray[np.float32]:
-    """Nats of each token of a split under the run's weights [N]; NaN where it is not learnt."""
-    return Scorer.of(run).token_losses(packed)
-
-
-def continuations(
-    run: LanguageRun, prompts: Sequence[Sequence[int]], *, max_tokens: int, temperature: float, seed: int,
-    stops: Sequence[int],
-) -> list[Continuation]:  # fmt: skip
-    """What the run's weights write after each prompt."""
-    return Scorer.of(run).continuations(prompts, max_tokens=max_tokens, temperature=temperature, seed=seed, stops=stops)
