@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -199,6 +200,14 @@ def amending(artifact: Artifact, *, why: str, at: str, receipt: str) -> Iterator
         os.replace(folder, old)
         os.replace(fresh, folder)
         shutil.rmtree(old)
+
+
+def expire(workspace: Workspace, kind: Kind, *, before: datetime) -> int:
+    """Buries what was made before a moment; gives how many. `prepare` and `run` make it again where it is wanted."""
+    due = [one for one in all_artifacts(workspace, kind) if datetime.fromisoformat(one.created) < before]
+    for artifact in due:
+        bury(artifact, why="retention", at=stamp(workspace.clock.now()))
+    return len(due)
 
 
 def tidy(workspace: Workspace, kind: Kind) -> int:

@@ -553,6 +553,39 @@ class Serve(Section):
         return self
 
 
+class Keep(Section):
+    """How long what was built from people's rows is kept; `serve` removes it by itself, and `run` makes it again."""
+
+    datasets: DurationField | None = Field(None, description="Prepared rows: 90d, 2y; no end by default")
+    runs: DurationField | None = Field(None, description="Training runs, with their checkpoints")
+    reports: DurationField | None = Field(None, description="Reports, with a prediction for each test row")
+
+
+class Privacy(Section):
+    """What the privacy notice says beside what follows from the other sections (GDPR 13 and 14, PIPL 17)."""
+
+    controller: str | None = Field(None, description="Who is responsible: name and address")
+    contact: str | None = Field(None, description="Where people turn to; release.contact by default")
+    officer: str | None = Field(None, description="The data protection officer, or the representative")
+    purposes: list[str] = Field(default_factory=list, description="What data are used for, beside data.purpose")
+    legal_basis: str | None = Field(None, description="Consent, a contract, a legal duty, a legitimate interest: which")
+    categories: list[str] = Field(default_factory=list, description="Which data, in words: income, medical images")
+    origin: str | None = Field(None, description="Where data come from that people did not give themselves")
+    recipients: list[str] = Field(default_factory=list, description="Who receives data, or nobody")
+    transfers: str | None = Field(None, description="To which countries, under which safeguards; or none")
+    authority: str | None = Field(None, description="Where complaints go")
+    required: str | None = Field(None, description="Whether people must give their data, and what follows if not")
+    decisions: str | None = Field(None, description="What is decided by the model alone, and how a person reviews it")
+    keep: Keep = Keep()
+
+    @model_validator(mode="after")
+    def _ends(self) -> Privacy:
+        for name in ("datasets", "runs", "reports"):
+            if getattr(self.keep, name) == NEVER:
+                raise ValueError(f"keep.{name} is never, but without it nothing is built: write how long, as in 90d")
+        return self
+
+
 class Product(Section):
     """One product: what is built from which data, how it is judged and how it is sold."""
 
@@ -567,6 +600,7 @@ class Product(Section):
     explain: Explain = Explain()
     release: Release = Release()
     serve: Serve = Serve()
+    privacy: Privacy = Privacy()
 
     @model_validator(mode="after")
     def _suits_the_task(self) -> Product:

@@ -120,9 +120,9 @@ class Database:
         """Raises the revision in the caller's transaction."""
         connection.execute(update(state).where(state.c.name == "revision").values(value=state.c.value + 1))
 
-    def rewrite(self) -> bool:
+    def rewrite(self, *, wait_s: float = 2.0) -> bool:
         """Gives deleted rows no place to live on in: the file is written anew without freed pages and the write-ahead
-        log emptied (SQLite), dead rows are vacuumed (PostgreSQL). False where another process held the log all the time.
+        log emptied (SQLite), dead rows are vacuumed (PostgreSQL). False where another process held the log for `wait_s`.
         """
         with _failures(self.place):
             raw = self._engine.raw_connection()
@@ -135,9 +135,14 @@ class Database:
                     driver.autocommit = False
                     return True
                 with closing(driver.cursor()) as cursor:
+                    before_ms = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
                     cursor.execute("PRAGMA query_only=OFF")
-                    cursor.execute("VACUUM")
-                    busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                    cursor.execute(f"PRAGMA busy_timeout={int(1000 * wait_s)}")
+                    try:
+                        cursor.execute("VACUUM")
+                        busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                    finally:
+                        cursor.execute(f"PRAGMA busy_timeout={before_ms}")
                 return not busy
             finally:
                 raw.close()

@@ -52,7 +52,7 @@ VERBS = {
     "run": Verb("run", "All of these, as far as something changed.", _BUILD),
     "predict": Verb("predict", "Predict one row, or a file in bulk, from a release.", _USE, light="predict_rows"),
     "chat": Verb("chat", "Talk to a released language model in the terminal.", _USE, extra="serve"),
-    "card": Verb("card", "Print the model card of a release.", _USE),
+    "card": Verb("card", "Print the model card of a release, or the privacy notice.", _USE),
     "serve": Verb("serve", "Serve releases over HTTP with keys, plans and exact metering.", _USE, extra="serve"),
     "account": Verb("account", "Customers: their members, plans and subscriptions.", _SELL, extra="serve"),
     "key": Verb(
@@ -66,6 +66,8 @@ VERBS = {
     "verify": Verb(
         "verify", "Recompute figures, invoices and the audit log; check signatures.", _KEEP, light="verify_books"
     ),
+    "erase": Verb("erase", "Take a person out of every store, with a signed receipt.", _KEEP),
+    "export": Verb("export", "Collect everything that is held about a person into an archive.", _KEEP),
     "promote": Verb("promote", "Make a release the live one.", _KEEP),
     "rollback": Verb("rollback", "Go back to the release that was live before.", _KEEP),
 }

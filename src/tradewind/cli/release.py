@@ -13,6 +13,7 @@ from tradewind.cli.evaluate import Evaluation, evaluate, refuse_failed_gates
 from tradewind.cli.evaluate_language import evaluate_language, read_tasks
 from tradewind.cli.explained import spelled_out
 from tradewind.cli.figures import model_name
+from tradewind.cli.learnt import remember
 from tradewind.cli.prepare import prepare, prepare_language
 from tradewind.cli.prices import refuse_below_cost
 from tradewind.cli.release_encoder import release_encoder
@@ -27,6 +28,7 @@ from tradewind.evaluate import report as reports
 from tradewind.evaluate.examination import STATE_FILE
 from tradewind.features.target import ClassTarget
 from tradewind.files import read_json
+from tradewind.privacy.retraining import fulfil
 from tradewind.release.bundle import Content, build
 from tradewind.release.card import Facts, render
 from tradewind.release.golden import Golden, calibrated, magnified, read_golden
@@ -142,6 +144,8 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
         # 3. Opened as a customer would open it: digests, signature, fingerprint, golden examples.
         load(artifact.folder, public_key=pair.public)
         version = register(session.workspace, artifact.digest, artifact.folder)
+        remember(session.workspace, dataset.artifact, artifact)
+        fulfil(session.workspace.home, artifact.digest, at=version.created)
     session.outcome.artifacts["release"] = str(artifact.folder)
     session.voice.say(f"v{version.version} is signed and is the candidate; parity {parity:.1g}")
     return artifact

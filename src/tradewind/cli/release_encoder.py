@@ -17,6 +17,7 @@ from tradewind.data.corpus import Corpus
 from tradewind.engines.loading import verify_release
 from tradewind.files import digest_json, read_json, write_text
 from tradewind.model.text_encoder import TOLERANCE, export_encoder
+from tradewind.privacy.retraining import fulfil
 from tradewind.release import encoder as encoders
 from tradewind.release.bundle import FORMAT, seal
 from tradewind.release.encoder import EncoderGolden
@@ -47,6 +48,7 @@ def release_encoder(session: Session, corpus: Corpus, run: LanguageRun) -> Artif
             artifact = open_artifact(workspace.folder("release", digest_json(made_of)), kind="release")
         verify_release(artifact.folder, public_key=pair.public)
         version = register(workspace, artifact.digest, artifact.folder)
+        fulfil(workspace.home, artifact.digest, at=version.created)
     session.outcome.artifacts["release"] = str(artifact.folder)
     session.voice.say(f"v{version.version} is signed and is the candidate")
     return artifact

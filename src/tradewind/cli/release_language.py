@@ -35,6 +35,7 @@ from tradewind.files import digest_json, read_json, write_text
 from tradewind.model.decoder_config import DecoderConfig
 from tradewind.model.genai import Precision, build_genai
 from tradewind.model.hf_folder import read_config
+from tradewind.privacy.retraining import fulfil
 from tradewind.release import language as bundles
 from tradewind.release.bundle import FORMAT, seal
 from tradewind.release.language import LanguageGolden, PrecisionFigures
@@ -91,6 +92,7 @@ def release_language(session: Session, corpus: Corpus, run: LanguageRun, evaluat
         if cost is not None:
             refuse_below_cost(below_cost_of_tokens(cost, serve, product=session.product.product))
         version = register(workspace, artifact.digest, artifact.folder)
+        fulfil(workspace.home, artifact.digest, at=version.created)
     session.outcome.artifacts["release"] = str(artifact.folder)
     session.voice.say(f"v{version.version} is signed and is the candidate")
     return artifact

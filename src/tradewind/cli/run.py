@@ -10,6 +10,7 @@ from tradewind.cli.prices import refuse_below_cost
 from tradewind.cli.release import language_stages, release
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
 from tradewind.cli.train import train
+from tradewind.privacy import retraining
 
 _SHOWN = ("roc_auc", "pr_auc", "accuracy", "f1_macro", "recall", "log_loss", "ece", "rmse", "mae", "r2", "loss", "perplexity",
           "bits_per_byte")  # fmt: skip
@@ -19,6 +20,7 @@ def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: 
     """All of these, as far as something changed."""
     session = Session.open(directory, changes)
     below_cost: list[str] = []
+    _say_due(session)
     if session.product.task == "generation":
         language_stages(session)
     else:
@@ -34,6 +36,12 @@ def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: 
     _summary(session)
     refuse_failed_gates(session)
     refuse_below_cost(below_cost)
+
+
+def _say_due(session: Session) -> None:
+    """Releases that learnt from somebody who was erased: what is made now takes their place."""
+    for one in retraining.due(session.workspace.home):
+        session.voice.say(f"v{one.version} is due to be trained again since {one.since[:10]} (receipt {one.receipt})")
 
 
 def _summary(session: Session) -> None:

@@ -70,6 +70,8 @@ def command(
             database=url,
             plans=sessions[0].product.serve.plans,
             retentions={one.product.product: _retention(one) for one in sessions},
+            kept=tuple(_kept(one) for one in sessions),
+            notices=tuple(_load("tradewind.cli.notice").notice_of(one.product) for one in sessions),
             issuer=sessions[0].product.serve.seller if sessions[0].product.serve.seller.name else None,
             open_to_all=open_to_all,
             certificate=certificate,
@@ -128,6 +130,14 @@ def _retention(session: Session) -> Any:
     store = session.product.serve.store
     written = {"inputs": store.inputs, "outputs": store.outputs}
     return _load("tradewind.privacy.retention").Retention.of(written, consent=store.consent)
+
+
+def _kept(session: Session) -> Any:
+    duration = _load("tradewind.privacy.retention").parse_duration
+    keep = session.product.privacy.keep
+    ends = {"dataset": keep.datasets, "run": keep.runs, "report": keep.reports}
+    limits = {kind: duration(text) for kind, text in ends.items() if text is not None}
+    return _load("tradewind.server.keeping").Kept(session.workspace, limits)
 
 
 def _check_tls(certificate: Path | None, private_key: Path | None) -> None:

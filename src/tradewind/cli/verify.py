@@ -1,5 +1,5 @@
 """`tradewind verify`: digests, signature and golden examples of releases; every figure of a report, computed again; and
-where nothing is named, the books of the business too.
+where nothing is named, the books of the business and the receipts of erasures too.
 """
 
 from __future__ import annotations
@@ -9,14 +9,18 @@ from typing import Annotated
 
 import typer
 
-from tradewind.artifacts import RECORD, Workspace, check_files, open_artifact
+from tradewind.artifacts import RECORD, TOMBSTONE, Workspace, check_files, open_artifact
 from tradewind.cli.office import database_exists
 from tradewind.cli.releases import release_folder
 from tradewind.cli.session import HERE, FolderOption, JsonOption
 from tradewind.cli.verify_books import differs, tell, verify_books
+from tradewind.cli.verify_people import verify_people, verify_receipt
 from tradewind.engines.loading import verify_release
 from tradewind.evaluate.recompute import recompute
+from tradewind.files import read_json
+from tradewind.privacy.receipts import is_receipt
 from tradewind.release.registry import Registry
+from tradewind.release.signing import PUBLIC_KEY
 
 NEWEST = "candidate"
 
@@ -39,15 +43,25 @@ def command(
     """Recompute figures, invoices and the audit log; check signatures."""
     checked: list[str] = []
     faults: list[str] = []
+    if what is not None and is_receipt(Path(what)):
+        verify_receipt(Path(what), key or _public_key(Path(what), directory), checked)
+        tell(checked, Path(what), as_json=as_json)
+        return
     folder = directory
     if what is not None or not _only_books(directory):
         folder = release_folder(what or NEWEST, directory)
         faults += _artifact(folder, key, checked)
     if what is None:
-        faults += verify_books(directory, checked)
+        faults += [*verify_books(directory, checked), *verify_people(directory, key, checked)]
     if faults:
         raise differs(faults, where=str(folder))
     tell(checked, folder, as_json=as_json)
+
+
+def _public_key(receipt: Path, directory: Path) -> Path:
+    """Beside the workspace that the receipt lies in, else the product's own."""
+    beside = receipt.resolve().parent.parent.parent / "keys" / PUBLIC_KEY
+    return beside if beside.is_file() else Workspace.of(directory).keys / PUBLIC_KEY
 
 
 def _only_books(directory: Path) -> bool:
@@ -60,7 +74,11 @@ def _artifact(folder: Path, key: Path | None, checked: list[str]) -> list[str]:
     if (folder / "manifest.json").exists() or not (folder / RECORD).exists():
         checked.append(verify_release(folder, public_key=key))
         report = folder.parent.parent / "reports" / _short(open_artifact(folder).parents.get("report", ""))
-        return _report(report, checked) if report.is_dir() else []
+        if (report / TOMBSTONE).is_file():
+            checked.append(
+                f"its report was removed ({read_json(report / TOMBSTONE)['why']}): no figure is computed again"
+            )
+        return _report(report, checked) if (report / RECORD).is_file() else []
     artifact = open_artifact(folder)
     if artifact.kind == "report":
         return _report(folder, checked)

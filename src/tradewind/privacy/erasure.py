@@ -7,7 +7,7 @@ over (`cli/holders.py`); erasing, exports and the receipt then know it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -89,11 +89,22 @@ class Walk:
         ]  # fmt: skip
 
 
-def erase(holders: Sequence[Holder], subject: Subject, *, redact: bool = False) -> Walk:
-    """Every holder in turn. A failure stops the walk with its error; what was erased before stays erased, and the next
+def erase(
+    holders: Sequence[Holder],
+    subject: Subject,
+    *,
+    redact: bool = False,
+    told: Callable[[str, Done], None] | None = None,
+) -> Walk:
+    """Every holder in turn; `told` hears what each did. A failure stops the walk with its error; what was erased before stays erased, and the next
     walk goes on: holders are idempotent."""
     assert len({holder.name for holder in holders}) == len(holders)
-    return Walk({holder.name: holder.erase(subject, redact=redact) for holder in holders})
+    done: dict[str, Done] = {}
+    for holder in holders:
+        done[holder.name] = holder.erase(subject, redact=redact)
+        if told is not None:
+            told(holder.name, done[holder.name])
+    return Walk(done)
 
 
 def find(holders: Sequence[Holder], subject: Subject) -> dict[str, Sequence[Item]]:

@@ -20,8 +20,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tradewind.errors import ArtifactError, EnvironmentFailure, InputError, VerificationFailed
 from tradewind.files import canonical_json, read_json, write_json
+from tradewind.privacy.subjects import FOLDER
 
 ALGORITHM = "ecdsa-p256-sha256"
+
+
+def receipt_path(home: Path, receipt_id: str) -> Path:
+    """Where the receipt of a workspace lies."""
+    return home / FOLDER / "receipts" / f"{receipt_id}.json"
+
+
+def receipts(home: Path) -> list[Path]:
+    """Every receipt of a workspace, the oldest first."""
+    return sorted((home / FOLDER / "receipts").glob("*.json"))
 
 
 def write_receipt(path: Path, content: Mapping[str, Any], *, private_key: Path) -> None:

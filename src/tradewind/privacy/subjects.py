@@ -34,6 +34,16 @@ def normalised(name: str) -> str:
     return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
+def named(name: str, *, where: str | None) -> str:
+    """The name without outer spaces. Raises InputError `subject` for an empty or endless one, or control characters."""
+    if not name.strip() or len(name) > _MOST or not name.isprintable():
+        raise InputError(
+            f"A subject is named by 1 to {_MOST} characters on one line.", code="subject", where=where,
+            hint="Write it as it stands in the column data.subject: an address, a number, a name.",
+        )  # fmt: skip
+    return name.strip()
+
+
 class SubjectKey:
     """Turns names into hashes. Threads may share it."""
 
@@ -84,12 +94,7 @@ class Subject:
     @classmethod
     def of(cls, name: str, key: SubjectKey) -> Subject:
         """Raises InputError `subject` for an empty or endless name, or one with control characters."""
-        if not name.strip() or len(name) > _MOST or not name.isprintable():
-            raise InputError(
-                f"A subject is named by 1 to {_MOST} characters on one line.", code="subject",
-                hint="Write it as it stands in the column data.subject: an address, a number, a name.",
-            )  # fmt: skip
-        return cls(name.strip(), key.digest(name))
+        return cls(named(name, where=None), key.digest(name))
 
     def named_by(self, value: object) -> bool:
         """Whether a single value is this name, in whatever spelling."""

@@ -90,7 +90,7 @@ def suppress(home: Path, subject: Subject, *, receipt: str, at: str, in_data: bo
     word = None
     if redact:
         word = Vault.open(home / _VAULT).seal(subject.name.encode(), (FILE, subject.digest)).hex()
-    with _locked(home):
+    with locked(home):
         present = Suppression.open(home).subjects
         before = present.get(subject.digest)
         present[subject.digest] = Suppressed(
@@ -101,7 +101,7 @@ def suppress(home: Path, subject: Subject, *, receipt: str, at: str, in_data: bo
 
 def readmit(home: Path, subject: Subject) -> bool:
     """Takes one off the list who agreed anew. False where he was not on it."""
-    with _locked(home):
+    with locked(home):
         present = Suppression.open(home).subjects
         if present.pop(subject.digest, None) is None:
             return False
@@ -114,8 +114,9 @@ def _write(home: Path, subjects: dict[str, Suppressed]) -> None:
 
 
 @contextmanager
-def _locked(home: Path) -> Iterator[None]:
+def locked(home: Path) -> Iterator[None]:
+    """One writer at a time in the privacy folder of a workspace, over all processes. Raises EnvironmentFailure."""
     SubjectKey.open(home)
-    with writing(str(home)), (home / FOLDER / f".{FILE}.lock").open("w") as lock:
+    with writing(str(home)), (home / FOLDER / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

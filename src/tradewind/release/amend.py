@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
@@ -21,7 +22,7 @@ from tokenizers import pre_tokenizers
 from tradewind.artifacts import RECORD
 from tradewind.features.feature_set import FeatureSet
 from tradewind.features.language import LanguageTokenizer
-from tradewind.files import canonical_json, digest_bytes, read_json, write_bytes, write_json
+from tradewind.files import canonical_json, read_json, write_bytes, write_json
 from tradewind.release import language
 from tradewind.release.bundle import seal
 from tradewind.release.golden import read_golden, write_golden
@@ -32,6 +33,9 @@ _TEXT = (".json", ".jsonl", ".html", ".md", ".txt", ".csv", ".svg")
 # Learnt state and records: a word in them is not a quotation, and a change would break what the graph was trained with.
 _LEARNT = (COLUMNS, MANIFEST, GOLDEN, RECORD, SIGNATURE, "tokenizer.json", "tokenizer_config.json", "vocab.json")
 _BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+_MARKUP = re.compile(r"(?s)(<style\b.*?</style>|<script\b.*?</script>|<[^<>]*>)")
+_SPOKEN = re.compile(r"""(\b(?:aria-[a-z]+|title|alt|content|data-[a-z-]+)=(["']))(.*?)(\2)""")
+_FIELD = re.compile(r"[a-z0-9_@.]*")
 _SPACE = "Ġ"  # a space, as byte-level pairs spell it
 
 
@@ -69,16 +73,49 @@ def prompts_without(folder: Path, gone: Callable[[str], bool]) -> tuple[int, int
 
 
 def strike_texts(folder: Path, strike: Callable[[str], str]) -> list[str]:
-    """Applies `strike` to every text file that quotes rows; gives the names of those that changed."""
+    """Applies `strike` to what people read in every file that quotes rows; gives the names of those that changed.
+
+    Names of fields, tags and styles are left alone: a word in them quotes nobody.
+    """
     changed = []
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix in _TEXT and path.name not in _LEARNT:
             text = path.read_text(encoding="utf-8")
-            struck = strike(text)
+            struck = _struck(text, path.suffix, strike)
             if struck != text:
                 write_bytes(path, struck.encode())
                 changed.append(path.relative_to(folder).as_posix())
     return changed
+
+
+def _struck(text: str, kind: str, strike: Callable[[str], str]) -> str:
+    if kind == ".json":
+        before = json.loads(text)
+        after = _walked(before, strike)
+        return text if after == before else canonical_json(after).decode() + "\n"
+    if kind == ".jsonl":
+        return "".join(_struck(line, ".json", strike) for line in text.splitlines(keepends=True) if line.strip())
+    if kind in (".html", ".svg"):
+        return "".join(_marked_up(part, strike) for part in _MARKUP.split(text) if part)
+    return strike(text)
+
+
+def _marked_up(part: str, strike: Callable[[str], str]) -> str:
+    if not _MARKUP.fullmatch(part):
+        return strike(part)
+    if part.startswith(("<style", "<script")):
+        return part
+    return _SPOKEN.sub(lambda found: found[1] + strike(found[3]) + found[4], part)
+
+
+def _walked(value: Any, strike: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return strike(value)
+    if isinstance(value, list):
+        return [_walked(one, strike) for one in value]
+    if isinstance(value, dict):
+        return {name if _FIELD.fullmatch(name) else strike(name): _walked(one, strike) for name, one in value.items()}
+    return value
 
 
 def words_without(folder: Path, gone: Collection[str]) -> int:
@@ -126,21 +163,6 @@ def spellings(text: str) -> tuple[str, ...]:
         json.dumps(escaped, ensure_ascii=False)[1:-1],
     ]  # fmt: skip
     return tuple(sorted(set(found), key=len, reverse=True))
-
-
-def row_key(row: Mapping[str, Any]) -> str:
-    """Equal for equal rows, whether read from Parquet or from golden examples."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, bytes):
-            return {"$bytes": digest_bytes(value)}
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(value, float):
-            return value if np.isfinite(value) else None
-        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-    return digest_bytes(canonical_json({name: plain(value) for name, value in row.items()}))
 
 
 class _Marks:

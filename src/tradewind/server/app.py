@@ -32,6 +32,7 @@ from tradewind.server.problems import problem_of
 from tradewind.server.recording import Recorder
 from tradewind.server.serving import Shelf
 from tradewind.server.settings import Settings
+from tradewind.server.subjects import Subjects
 from tradewind.server.wire import (
     Asked,
     Disconnected,
@@ -162,6 +163,7 @@ def create_app(
     *,
     observer: Observer | None = None,
     recorder: Recorder | None = None,
+    subjects: Subjects | None = None,
     extra_routers: Sequence[APIRouter] = (),
     on_start: Sequence[Callable[[], object]] = (),
     on_stop: Sequence[Callable[[], object]] = (),
@@ -169,7 +171,7 @@ def create_app(
     """The whole server over a shelf and a gate. Opens, watches and closes neither: `on_start`, `on_stop` may."""
     settings = settings or Settings()
     observer = observer or Observer()
-    desk = Desk(shelf, gate, settings, observer, recorder)
+    desk = Desk(shelf, gate, settings, observer, recorder, subjects)
     rest = FastAPI(title=settings.title, openapi_url=None, docs_url=None, redoc_url=None)
     for kind in (TradewindError, HTTPException, RequestValidationError, Exception):
         rest.add_exception_handler(kind, _told(desk))

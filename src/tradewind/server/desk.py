@@ -20,6 +20,7 @@ from tradewind.server.served_encoder import ServedEncoder
 from tradewind.server.served_language import ServedLanguage
 from tradewind.server.serving import Shelf
 from tradewind.server.settings import Settings
+from tradewind.server.subjects import Subjects, from_header
 from tradewind.server.wire import Asked, Disconnected, Receive, Row, Scope, Send, answer, new_request_id, read_body
 
 Found = TypeVar("Found")
@@ -33,7 +34,7 @@ class Work:
     """One request on its way: what is known of it so far, for its log line and its reply."""
 
     __slots__ = (
-        "account", "asked", "body", "method", "path", "product", "receive", "release", "request_id", "rows", "settled", "stage",
+        "account", "asked", "body", "method", "named", "path", "product", "receive", "release", "request_id", "rows", "settled", "stage",
         "tokens",
     )  # fmt: skip
 
@@ -50,6 +51,7 @@ class Work:
         self.rows = 0
         self.settled: Ticket | None = None
         self.body = b""
+        self.named: Sequence[str | None] = ()  # whom it is about: one for all of it, or one for each row
         self.tokens: tuple[int, int] | None = None  # of prompt and completion, where the answer is text
 
 
@@ -62,9 +64,11 @@ class Desk:
     """The rooms behind every route, and the steps between them."""
 
     def __init__(
-        self, shelf: Shelf, gate: Gate, settings: Settings, observer: Observer, recorder: Recorder | None = None
-    ) -> None:
+        self, shelf: Shelf, gate: Gate, settings: Settings, observer: Observer, recorder: Recorder | None = None,
+        subjects: Subjects | None = None,
+    ) -> None:  # fmt: skip
         self.recorder = recorder
+        self.subjects = subjects
         self.shelf = shelf
         self.gate = gate
         self.settings = settings
@@ -169,6 +173,8 @@ class Desk:
                 code="idempotency_key",
                 where="idempotency-key",
             )
+        if asked.subject is not None and not work.named:
+            work.named = (from_header(asked.subject),)
         call = Call(
             authorization=asked.authorization,
             method=work.method,
@@ -236,10 +242,20 @@ class Desk:
         ticket.release_version = served.release
         self.gate.settle(ticket, units, "served" if units else "abstained")
         work.rows, work.settled = units, ticket
-        if self.recorder is not None and self.recorder.wants(served.product):
+        self.remember(work, ticket, served.product, served.release, inputs=rows, outputs=outputs)
+
+    def remember(
+        self, work: Work, ticket: Ticket, product: str, release: str, *, inputs: Sequence[Row], outputs: Sequence[Any]
+    ) -> None:
+        """Hands the request to the record where its product keeps any, with whom it is about as hashes."""
+        stored = self.recorder is not None and self.recorder.wants(product)
+        if work.named and self.subjects is not None and (stored or work.asked.idempotency_key is not None):
+            ticket.subjects = self.subjects.digests(work.named)
+        if stored and self.recorder is not None:
             self.recorder.note(
-                work.request_id, work.account, served.product, release=served.release, inputs=rows, outputs=outputs
-            )
+                work.request_id, work.account, product, release=release, inputs=inputs, outputs=outputs,
+                subjects=ticket.subjects,
+            )  # fmt: skip
 
     def headers(self, work: Work, ticket: Ticket, kind: bytes, length: int) -> Headers:
         return (

@@ -105,7 +105,8 @@ class Ticket:
     """Let in. `headers` (x-ratelimit-*) go onto the reply. `replay` is the answer of an earlier equal call: it is sent as it
     stands, and neither `settle` nor `release` is called. A gate may hand out a subclass with what it needs at the end.
 
-    `release_version` is set by the server before `settle`: what the usage event names.
+    `release_version` is set by the server before `settle`: what the usage event names. `subjects` before `finish`: keyed
+    hashes of whom the call is about.
     """
 
     account_id: str
@@ -114,6 +115,7 @@ class Ticket:
     headers: Headers = ()
     replay: Reply | None = None
     release_version: str = ""
+    subjects: tuple[str, ...] = ()
 
 
 class Gate(Protocol):

@@ -229,6 +229,7 @@ class Meter:
         await self._ask(
             idempotency.finish, self._database, ticket.account_id,
             key=key, request_id=ticket.request_id, status=reply.status, headers=headers, body=reply.body,
+            subjects=ticket.subjects,
         )  # fmt: skip
 
     # ------------------------------------------------------------ beside the requests

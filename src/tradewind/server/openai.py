@@ -199,12 +199,8 @@ class OpenAI:
         self, work: Work, ticket: Ticket, served: ServedLanguage, *, ask: Ask, writer: Replying, tokens: Tokens
     ) -> None:
         work.settled, work.tokens = ticket, (tokens.prompt, tokens.completion)
-        recorder = self._desk.recorder
-        if recorder is not None and recorder.wants(served.product):
-            outputs = [{"text": answer.text} for answer in writer.answers]
-            recorder.note(
-                work.request_id, work.account, served.product, release=served.release, inputs=[dict(ask.kept)], outputs=outputs
-            )  # fmt: skip
+        outputs = [{"text": answer.text} for answer in writer.answers]
+        self._desk.remember(work, ticket, served.product, served.release, inputs=[dict(ask.kept)], outputs=outputs)
 
     def _headers(self, work: Work, served: ServedLanguage, ticket: Ticket, first: Headers) -> Headers:
         return (

@@ -115,6 +115,9 @@ def _paths(live: list[Served]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+_SUBJECT = {"type": "string", "minLength": 1, "maxLength": 500}
+
+
 def _model_name(live: list[Served]) -> dict[str, Any]:
     schema = (
         {"type": "string", "enum": [served.product for served in live]} if live else {"type": "string", "minLength": 1}
@@ -130,6 +133,14 @@ def _request(desk: Desk, served: Served) -> dict[str, Any]:
             "model": {"type": "string", "const": served.product, "description": "Or NAME@v3 for one release."},
             "inputs": {"type": "array", "items": row, "minItems": 1, "maxItems": desk.settings.rows},
             **openapi_beside.requested(desk.settings),
+            "subject": {
+                "anyOf": [
+                    {"type": "null"},
+                    _SUBJECT,
+                    {"type": "array", "items": {"anyOf": [{"type": "null"}, _SUBJECT]}},
+                ],
+                "description": "Whom all rows are about, or each: kept as a keyed hash, so that erasing finds them.",
+            },
             "release": {"type": ["string", "null"], "pattern": "^v[1-9][0-9]{0,8}$", "examples": [served.release]},
         },
         "required": ["model", "inputs"],

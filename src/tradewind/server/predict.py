@@ -1,6 +1,6 @@
 """`POST /v1/predict`: rows in, answers out, charged by the row. Not the gate, nor the model: the road between them.
 
-    {"model": "churn", "inputs": [{"tenure": 3}], "reasons": true, "counterfactuals": 2, "release": "v3"}
+    {"model": "churn", "inputs": [{"tenure": 3}], "reasons": true, "counterfactuals": 2, "subject": "ann@example.org"}
     {"id", "model", "release", "price_version", "outputs": [{"label", "probabilities"}], "usage": {"units": 1}}
 
 What stands beside an answer (reasons, counterfactuals, sets, domain, heat maps) costs no unit more.
@@ -20,6 +20,7 @@ from tradewind.errors import InputError
 from tradewind.server.desk import Desk, Work
 from tradewind.server.gate import Reply
 from tradewind.server.served import Answer, Labelled, Served
+from tradewind.server.subjects import from_field
 from tradewind.server.wire import PredictBody, Receive, Row, Scope, Send, decode_predict, encode
 
 ROUTE = "/v1/predict"
@@ -45,6 +46,8 @@ class Predict:
             await desk.known(work)
             raise
         name, _, pinned = request.model.partition("@")
+        if request.subject is not UNSET and request.subject is not None:
+            work.named = from_field(request.subject, rows=len(request.inputs))
         release = pinned or (request.release if request.release is not UNSET else None) or None
         rows = request.inputs
         ticket = await desk.admit(work, product=name, release=release, units=len(rows), body=body)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -56,13 +56,25 @@ class Recorder:
     def wants(self, product: str) -> bool:
         return product in self._retentions
 
-    def note(self, request_id: str, account_id: str, product: str, *, release: str, inputs: Any, outputs: Any) -> None:
-        """Remembers an answered request of a product that `wants` it. `inputs` and `outputs` must not change any more."""
+    def note(
+        self,
+        request_id: str,
+        account_id: str,
+        product: str,
+        *,
+        release: str,
+        inputs: Any,
+        outputs: Any,
+        subjects: Sequence[str] = (),
+    ) -> None:
+        """Remembers an answered request of a product that `wants` it, with keyed hashes of whom it is about. `inputs` and `outputs` must not change any more."""
         if len(self._waiting) >= _MOST:
             self.dropped += 1
             return
         at_ms = milliseconds(self._database.clock)
-        self._waiting.append(RequestRecord(request_id, account_id, product, release, at_ms, inputs, outputs))
+        self._waiting.append(
+            RequestRecord(request_id, account_id, product, release, at_ms, inputs, outputs, tuple(subjects))
+        )
 
     def start(self) -> None:
         self._ticker.start()

@@ -35,11 +35,12 @@ _CLOCK = SystemClock()
 
 
 class PredictBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """`reasons` and `counterfactuals` may say how many. `release` pins a version, as does `model: name@v3`."""
+    """`reasons` and `counterfactuals` may say how many; `subject` says whom the rows are about. `release` pins a version, as does `model: name@v3`."""
 
     model: str
     inputs: list[Row]
     reasons: bool | int | UnsetType = UNSET
+    subject: str | list[str | None] | UnsetType | None = UNSET
     release: str | UnsetType | None = UNSET
     counterfactuals: bool | int | UnsetType = UNSET
     sets: bool | UnsetType = UNSET
@@ -52,6 +53,7 @@ class PredictBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
         return (
             (self.reasons is not UNSET) + (self.release is not UNSET) + (self.counterfactuals is not UNSET)
             + (self.sets is not UNSET) + (self.domain is not UNSET) + (self.heatmap is not UNSET)
+            + (self.subject is not UNSET)
         )  # fmt: skip
 
 
@@ -72,6 +74,7 @@ class Asked:
         "content_type",
         "header_length",
         "idempotency_key",
+        "subject",
         "traceparent",
     )
 
@@ -83,6 +86,7 @@ class Asked:
         self.idempotency_key: str | None = None
         self.header_length: str | None = None
         self.traceparent: str | None = None
+        self.subject: bytes | None = None
         for name, value in headers:
             if name == b"authorization":
                 self.authorization = value
@@ -94,6 +98,8 @@ class Asked:
                 self.idempotency_key = value.decode("latin-1")
             elif name == b"traceparent":
                 self.traceparent = value.decode("latin-1")
+            elif name == b"tradewind-subject":
+                self.subject = value
             elif name == b"content-encoding":
                 self.content_encoding = value
             elif name == b"inference-header-content-length":

@@ -26,17 +26,21 @@ from tradewind.business.database import Database
 from tradewind.business.documents import Issuer
 from tradewind.clock import SystemClock
 from tradewind.errors import ArtifactError, TradewindError
+from tradewind.privacy.notice import Notice
 from tradewind.privacy.retention import Retention
+from tradewind.privacy.subjects import SubjectKey
 from tradewind.privacy.vault import Vault
-from tradewind.server import account, admin, tracing, webhooks
+from tradewind.server import account, admin, notices, tracing, webhooks
 from tradewind.server.app import App, create_app
 from tradewind.server.auth import Authenticator
 from tradewind.server.gate import Gate, OpenGate
+from tradewind.server.keeping import Keeper, Kept
 from tradewind.server.metering import Meter
 from tradewind.server.observe import Observer
 from tradewind.server.recording import Recorder
 from tradewind.server.serving import Place, Shelf
 from tradewind.server.settings import Settings
+from tradewind.server.subjects import Subjects
 from tradewind.tariff import Plan
 
 # How long a draining worker still answers on open connections, so that clients learn of it from a reply.
@@ -54,6 +58,8 @@ class Site:
     database: str
     plans: Mapping[str, Plan] = field(default_factory=dict)
     retentions: Mapping[str, Retention] = field(default_factory=dict)  # what is kept of requests, by product
+    kept: tuple[Kept, ...] = ()  # how long what was built is kept
+    notices: tuple[Notice, ...] = ()
     issuer: Issuer | None = None
     settings: Settings = field(default_factory=Settings)
     open_to_all: bool = False
@@ -94,16 +100,21 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
     gate: Gate = OpenGate()
     meter: Meter | None = None
     recorder: Recorder | None = None
-    extra: list[Any] = []
+    subjects: Subjects | None = None
+    keeper = Keeper(site.kept, log=observer.event)
+    extra: list[Any] = [notices.router(site.notices)] if site.notices else []
     if database is not None:
         gate = meter = Meter(database, site.journals, Authenticator(database))
         await meter.start()
-        extra = [account.router, admin.router, webhooks.router]
+        subjects = Subjects(SubjectKey.open(site.home))
+        extra += [account.router, admin.router, webhooks.router]
         if any(site.retentions.values()):
             vault = Vault.open(site.home / "vault")
             recorder = Recorder(database, vault, retentions=site.retentions, log=observer.event)
             recorder.start()
-    app = create_app(shelf, gate, site.settings, observer=observer, recorder=recorder, extra_routers=extra)
+    app = create_app(
+        shelf, gate, site.settings, observer=observer, recorder=recorder, subjects=subjects, extra_routers=extra
+    )
     if meter is not None and database is not None:
         app.rest.state.database = database
         app.rest.state.plans = site.plans
@@ -112,6 +123,7 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
         if site.issuer is not None:
             app.rest.state.issuer = site.issuer
     observer.start()
+    keeper.start()
     shelf.watch()
     server = _Server(app, site, ready)
     try:
@@ -120,6 +132,7 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
         ended.cancel()
     finally:
         shelf.close()
+        keeper.stop()
         if recorder is not None:
             recorder.stop()
         if meter is not None:

@@ -1,0 +1,74 @@
+"""Ends what was built and whose time is over, beside the requests: prepared rows, runs and reports of the products served.
+Not here: stored requests (`recording.py`), nor how long anything is kept (`privacy.keep` of the product file).
+
+Releases go on: nothing that is served reads these folders. Of several workers, and of several servers on one folder, one
+does the work at a time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from tradewind.artifacts import Kind, Workspace, expire
+from tradewind.errors import TradewindError
+from tradewind.privacy.subjects import FOLDER
+from tradewind.server.ticker import Ticker
+
+_EVERY_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How long artifacts of one workspace are kept, in milliseconds by kind; others have no end."""
+
+    workspace: Workspace
+    keep_ms: Mapping[Kind, int]
+
+
+class Keeper:
+    """A thread that looks once at its start and then every `every_s` seconds. `log` gets one mapping where something went."""
+
+    def __init__(
+        self, kept: Sequence[Kept], *, every_s: float = _EVERY_S, log: Callable[[Mapping[str, Any]], None] | None = None
+    ) -> None:
+        self._kept = [one for one in kept if one.keep_ms]
+        self._log = log or (lambda event: None)
+        self._ticker = Ticker("keep", self.sweep, every_s=every_s)
+
+    def start(self) -> None:
+        if self._kept:
+            self.sweep()
+            self._ticker.start()
+
+    def stop(self) -> None:
+        self._ticker.stop()
+
+    def sweep(self) -> None:
+        """Ends what is due. What fails is done in the next round."""
+        for one in self._kept:
+            try:
+                gone = self._sweep(one)
+            except (TradewindError, OSError) as error:
+                code = error.code if isinstance(error, TradewindError) else type(error).__name__
+                self._log({"event": "artifacts_not_swept", "code": code})
+            else:
+                if gone:
+                    self._log({"event": "artifacts_ended", "count": gone})
+
+    def _sweep(self, one: Kept) -> int:
+        folder = one.workspace.home / FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".keep.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return 0
+            now = one.workspace.clock.now()
+            return sum(
+                expire(one.workspace, kind, before=now - timedelta(milliseconds=keep))
+                for kind, keep in one.keep_ms.items()
+            )
