@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import typer
 from sqlalchemy import insert, select
 
 from tests.cli.conftest import write_product
@@ -21,12 +22,13 @@ from tradewind.business.accounts import add_member
 from tradewind.business.database import Database, default_url
 from tradewind.business.requests import RequestRecord
 from tradewind.business.tables import accounts, request_records
-from tradewind.cli import holders
+from tradewind.cli import erase_stored, holders
 from tradewind.cli.app import main
-from tradewind.cli.erase import alone
+from tradewind.cli.erasing import alone
 from tradewind.clock import SystemClock, milliseconds
 from tradewind.data.people import Datasets
 from tradewind.engines.loading import load
+from tradewind.errors import EnvironmentFailure
 from tradewind.privacy.retention import Retention
 from tradewind.privacy.subjects import Subject, SubjectKey
 from tradewind.privacy.vault import Vault
@@ -339,9 +341,34 @@ def test_a_product_that_names_no_subject_is_told_and_stored_requests_alone_can_b
     assert tell("erase", WHO, "--requests")["removed"] == 5
 
 
+def test_a_machine_that_only_serves_erases_from_stored_requests(lent, capsys):
+    fill_database(lent)
+    for name in ("datasets", "runs", "reports"):
+        shutil.rmtree(lent / ".tradewind" / name)
+    os.remove(lent / "tradewind.yaml")
+    light = typer.Typer()
+    light.command()(erase_stored.command)
+    run = typer.main.get_command(light).main
+    with pytest.raises(EnvironmentFailure, match="not installed"):
+        run([WHO, "-C", str(lent)], standalone_mode=False)
+    run([WHO, "--requests", "-C", str(lent), "--json"], standalone_mode=False)
+    result = json.loads(capsys.readouterr().out)
+    assert result["removed"] == 5
+    assert files_that_say(lent / ".tradewind", (WHO,)) == []
+    assert main(["verify", result["receipt"], "-C", str(lent)]) == 0
+
+
+def test_one_who_agrees_anew_is_read_again(lent, tell):
+    assert tell("erase", WHO, "--readmit", code=2)["error"]["code"] == "input.subject_unknown"
+    tell("erase", WHO)
+    assert tell("erase", WHO, "--readmit") == {"readmitted": True}
+    made = tell("prepare")
+    assert '"erased"' not in (Path(made["artifacts"]["dataset"]) / "rejected.jsonl").read_text()
+
+
 def test_a_second_erasure_at_once_and_a_held_database_are_told(lent, tell, monkeypatch):
     fill_database(lent)
-    monkeypatch.setattr("tradewind.cli.erase._TRIES", 1)
+    monkeypatch.setattr("tradewind.cli.erasing._TRIES", 1)
     home = Workspace.of(lent).home
     reader = Database.open(default_url(home), clock=SystemClock())
     with reader.reading() as connection:

@@ -16,7 +16,9 @@ from typing import Annotated, Any
 
 import typer
 
-from tradewind.cli.holders import Case, business_database, holders_of, look
+from tradewind.cli.erase_stored import business_database
+from tradewind.cli.erasing import unknown
+from tradewind.cli.holders import Case, holders_of, look
 from tradewind.cli.notice import notice_of
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, emit
 from tradewind.clock import stamp
@@ -48,10 +50,7 @@ def command(
         found = erasure.find(holders_of(case, database), person)
     source = look(session, person)
     if not found and not source.count:
-        raise InputError(
-            "Nothing is held about this subject.", code="subject_unknown",
-            hint="Write the name as it stands in data.subject or in the requests.",
-        )  # fmt: skip
+        raise unknown()
     files: dict[str, bytes] = {}
     content: dict[str, Any] = {
         "subject": subject, "product": session.product.product, "at": stamp(session.workspace.clock.now()),

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tradewind.artifacts import Artifact, Kind, Workspace, all_artifacts, amending, bury, tidy
-from tradewind.business.database import Database, default_url
-from tradewind.business.people import People, StoredRequests
+from tradewind.business.database import Database
+from tradewind.cli.erase_stored import stored_holders
 from tradewind.cli.learnt import Learnt, forget, golden_of, remembered
-from tradewind.cli.office import OPERATOR, database_exists
 from tradewind.cli.session import Session
-from tradewind.clock import SystemClock
 from tradewind.data.people import Datasets
 from tradewind.data.people_source import InSource, look_in_source
 from tradewind.engines.loading import load
@@ -29,14 +27,12 @@ from tradewind.privacy.erasure import Done, Holder, Item, Kept, Removed
 from tradewind.privacy.subjects import Subject
 from tradewind.privacy.suppression import MARK
 from tradewind.privacy.traces import Own, Traces, row_key
-from tradewind.privacy.vault import Vault
 from tradewind.release import amend
 from tradewind.release.golden import Golden, object_array, write_golden
 from tradewind.release.registry import Registry
 from tradewind.release.signing import key_pair
 
 KINDS: tuple[Kind, ...] = ("dataset", "run", "report", "release")
-VAULT = "vault"
 
 
 @dataclass
@@ -98,29 +94,8 @@ class Case:
 
 def holders_of(case: Case, database: Database | None) -> list[Holder]:
     """In the order in which they are walked: what is known again by a dataset goes before the dataset."""
-    holders: list[Holder] = [Built(case), Releases(case), case.datasets]
-    if database is not None:
-        holders += [StoredRequests(database, _vault(case.workspace), actor=OPERATOR, receipt=case.receipt),
-                    People(database, actor=OPERATOR)]  # fmt: skip
-    return holders
-
-
-def stored_only(case: Case, database: Database | None) -> list[Holder]:
-    """What customers sent and who they are, without what was built."""
-    return [one for one in holders_of(case, database) if isinstance(one, StoredRequests | People)]
-
-
-@contextmanager
-def business_database(workspace: Workspace) -> Iterator[Database | None]:
-    """The database of the workspace, or None where nobody made one."""
-    if not database_exists(workspace):
-        yield None
-        return
-    database = Database.open(default_url(workspace.home), clock=SystemClock())
-    try:
-        yield database
-    finally:
-        database.close()
+    built: list[Holder] = [Built(case), Releases(case), case.datasets]
+    return built + stored_holders(case.workspace, database, receipt=case.receipt)
 
 
 def look(session: Session, person: Subject) -> InSource:
@@ -129,11 +104,6 @@ def look(session: Session, person: Subject) -> InSource:
         return look_in_source(session.product, person, base=session.folder)
     except DataError as error:
         return InSource(unread=str(error))
-
-
-def _vault(workspace: Workspace) -> Vault | None:
-    folder = workspace.home / VAULT
-    return Vault.open(folder) if folder.is_dir() else None
 
 
 # ---------------------------------------------------------------- what was built from his rows

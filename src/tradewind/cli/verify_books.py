@@ -15,6 +15,7 @@ from tradewind.business import audit, derive, meters
 from tradewind.business.database import Database, default_url
 from tradewind.cli.office import database_exists
 from tradewind.cli.session import HERE, FolderOption, JsonOption, emit
+from tradewind.cli.verify_people import verify_people
 from tradewind.clock import SystemClock
 from tradewind.errors import EnvironmentFailure, InputError, VerificationFailed
 
@@ -46,7 +47,7 @@ def command(
             hint="Give -C the product's folder. To verify a release: pip install 'tradewind[train]'.",
         )
     checked: list[str] = []
-    faults = verify_books(directory, checked)
+    faults = [*verify_books(directory, checked), *verify_people(directory, None, checked)]
     if faults:
         raise differs(faults, where=str(directory))
     tell(checked, directory, as_json=as_json)

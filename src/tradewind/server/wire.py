@@ -35,7 +35,8 @@ _CLOCK = SystemClock()
 
 
 class PredictBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """`reasons` and `counterfactuals` may say how many; `subject` says whom the rows are about. `release` pins a version, as does `model: name@v3`."""
+    """`reasons` and `counterfactuals` may say how many; `subject` says whom the rows are about. `release` pins a version, as
+    does `model: name@v3`."""
 
     model: str
     inputs: list[Row]
