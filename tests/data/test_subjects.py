@@ -16,11 +16,13 @@ from tests.data.conftest import Prepare, csv_of, product_of
 from tests.data.test_corpus import corpus_of, story
 from tradewind.artifacts import Workspace, bury
 from tradewind.data.dataset import Dataset, prepare
-from tradewind.data.people import Datasets, places_in_source
+from tradewind.data.people import Datasets, owners, subjects_of
+from tradewind.data.people_source import look_in_source
 from tradewind.data.subjects import FOLDER, agreed
 from tradewind.errors import DataError
 from tradewind.privacy.subjects import Subject, SubjectKey
 from tradewind.privacy.suppression import suppress
+from tradewind.product import Product
 
 WHO = ("ann.lee@example.org", "王小明")
 
@@ -117,7 +119,7 @@ def test_a_name_is_struck_from_the_documents_of_a_corpus(tmp_path: Path) -> None
     before = corpus_of(tmp_path, rows)
     home = before.folder.parent.parent
     him = Subject.of("王小明", SubjectKey.open(home))
-    (item,) = Datasets(Workspace(home)).find(him)
+    (item,) = Datasets(Workspace(home), him).find(him)
     assert item.content == {"documents": 40}
     suppress(home, him, receipt="r", at="now", in_data=True, redact=True)
     after = corpus_of(tmp_path, rows)
@@ -129,16 +131,17 @@ def test_a_name_is_struck_from_the_documents_of_a_corpus(tmp_path: Path) -> None
 def test_a_dataset_that_holds_the_subject_goes_and_can_be_made_again_without(make: Prepare, tmp_path: Path) -> None:
     dataset = make(table(), **SAID)
     workspace, ann = Workspace(tmp_path / "home"), subject(tmp_path, WHO[0])
-    done = Datasets(workspace, receipt="rcp_1", at="now").erase(ann, redact=False)
+    done = Datasets(workspace, ann, receipt="rcp_1", at="now").erase(ann, redact=False)
     assert [one.count for one in done.removed] == [1]
     assert [path.name for path in dataset.artifact.folder.iterdir()] == ["erased.json"]
-    assert Datasets(workspace).find(ann) == []
+    assert Datasets(workspace, ann).find(ann) == []
     assert done.kept[0].count == 1  # the note about somebody else, in the source
 
 
 def test_what_is_found_is_the_row_with_where_it_came_from(make: Prepare, tmp_path: Path) -> None:
     make(table(), **SAID)
-    row, mention = Datasets(Workspace(tmp_path / "home")).find(subject(tmp_path, WHO[0]))
+    ann = subject(tmp_path, WHO[0])
+    row, mention = Datasets(Workspace(tmp_path / "home"), ann).find(ann)
     assert row.content["income"] == float(table()["income"][0])
     assert (row.content["$line"], row.content["$purpose"]) == (2, "credit scoring")
     assert mention.content == {"note": 1}
@@ -146,9 +149,29 @@ def test_what_is_found_is_the_row_with_where_it_came_from(make: Prepare, tmp_pat
 
 def test_lines_of_the_source_that_speak_of_somebody_are_named(make: Prepare, tmp_path: Path) -> None:
     make(table(), **SAID)
-    found, count = places_in_source(product_of(**SAID), subject(tmp_path, WHO[0]), base=tmp_path)
-    assert count == 2
-    assert [(place.line, place.about) for place in found] == [(2, True), (7, False)]
+    found = look_in_source(product_of(**SAID), subject(tmp_path, WHO[0]), base=tmp_path)
+    assert [(place.line, place.about) for place in found.places] == [(2, True), (7, False)]
+    assert (found.count, found.about, found.rows[0]["who"]) == (2, 1, WHO[0])
+
+
+def test_whose_rows_a_dataset_holds_and_whose_an_example_is(make: Prepare, tmp_path: Path) -> None:
+    dataset = make(table(), **SAID)
+    ann, row = subject(tmp_path, WHO[0]), 0
+    whole = table()
+    example = {"income": [float(whole["income"][row])], "note": [whole["note"][row]]}  # type: ignore[arg-type]
+    assert len(subjects_of(dataset.artifact)) == 108
+    assert list(owners(dataset.artifact, example).values()) == [[ann.digest]]
+    assert owners(dataset.artifact, {"income": [0.0], "note": [""]}) == {}
+
+
+def test_the_documents_of_a_source_that_name_somebody_are_told(tmp_path: Path) -> None:
+    corpus_of(
+        tmp_path,
+        [{"text": story(1)}, {"text": f"{story(2)} 王小明 wrote it."}, *({"text": story(n)} for n in range(3, 30))],
+    )
+    product = Product.model_validate({"product": "test", "task": "generation", "data": {"source": "corpus.jsonl"}})
+    found = look_in_source(product, subject(tmp_path, "王小明"), base=tmp_path)
+    assert [(place.line, place.about) for place in found.places] == [(2, False)]
 
 
 def test_an_artifact_that_was_buried_is_made_again_in_its_place(make: Prepare) -> None:
