@@ -110,5 +110,6 @@ def test_the_json_schema_knows_every_section():
     schema = json_schema()
     assert set(schema["properties"]) == {
         "product", "task", "language", "data", "tokenizer", "model", "train", "evaluate", "explain", "release", "serve",
+        "privacy",
     }  # fmt: skip
     assert schema["additionalProperties"] is False
