@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= $(or $(TRADEWIND_DATA),../shared/data)
 
-.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated coverage privacy lock clean
+.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated coverage privacy robustness lock clean
 
 help:
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -65,6 +65,9 @@ language: install  ## tinyshakespeare trained, beside a plain PyTorch loop and t
 
 tuning: install  ## questions to a bank: a small model fine-tuned on pairs, its answers' loss, ends and preferences
 	cd benchmarks && ../$(BIN)/python fine_tuning.py --data $(abspath $(DATA))
+
+robustness: install  ## chest X-rays learnt plainly and against FGSM, both attacked
+	$(BIN)/python benchmarks/robustness.py --data $(DATA)
 
 generated: install  ## 10,000 generated requests to a real server: no 5xx
 	cd benchmarks && ../$(BIN)/python generated.py

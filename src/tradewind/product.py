@@ -404,12 +404,18 @@ class Evaluate(Section):
     fairness_bound: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.1, description="Difference between groups up to which a verdict holds, where no gate says another"
     )
+    synonyms: str | None = Field(
+        None, description="Robustness: a file with words of like meaning, a group a line; a small lexicon by default"
+    )
     coverage: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.9, description="Promise of the sets and intervals that come beside predictions (conformal)"
     )
     tasks: list[str] = Field(
         default_factory=list,
         description="Generation: JSONL files of questions with choices or prompts with an answer, or lm_eval:TASK",
+    )
+    attacks: str | None = Field(
+        None, description="Generation: a JSONL file of attacks in words beside those that Tradewind has"
     )
     shots: Annotated[int, Field(ge=0)] = Field(0, description="Generation: examples in the prompt of each question")
     samples: Annotated[int, Field(ge=0)] = Field(

@@ -16,7 +16,7 @@ import numpy as np
 
 from tradewind.artifacts import Artifact
 from tradewind.cli.evaluate_language import evaluate_language, read_tasks
-from tradewind.cli.examine import examine_release
+from tradewind.cli.examine import examine_release, lexicon_of
 from tradewind.cli.figures import SplitName, evaluation_split, facts_of_data, facts_of_model, raw_target
 from tradewind.cli.prepare import prepare, prepare_language
 from tradewind.cli.prices import refuse_below_cost, sold
@@ -67,6 +67,7 @@ def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: 
         corpus = prepare_language(session)
         evaluate_language(session, corpus, train_language(session, corpus))
     else:
+        lexicon_of(session)
         dataset = prepare(session)
         below_cost = evaluate(session, dataset, train(session, dataset)).below_cost
     if as_json:
@@ -85,6 +86,9 @@ def evaluate(session: Session, dataset: Dataset, run: Run) -> Evaluation:
         "explain": product.explain.model_dump(mode="json"),
         "language": product.language,
     }
+    lexicon = lexicon_of(session)
+    if lexicon is not None:
+        made_of["synonyms"] = digest_json(lexicon)
     if product.serve.machine_hour is not None:  # prices stand in the report: another price is another report
         serve = product.serve.model_dump(mode="json")
         made_of["prices"] = {"machine_hour": serve["machine_hour"], "plans": serve["plans"]}
@@ -207,7 +211,7 @@ def _measure(session: Session, dataset: Dataset, run: Run, folder: Path, parents
     # 5. The rooms of trust look at that graph: groups, attacks, reasons, coverage.
     report = report.examined(
         examine_release(
-            report, dataset, run, graph=graph, scores=scores,
+            report, dataset, run, graph=graph, scores=scores, lexicon=lexicon_of(session),
             say=lambda what, done: session.voice.progress(what, 0.5 + 0.4 * done),
         )
     )  # fmt: skip

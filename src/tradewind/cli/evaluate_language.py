@@ -17,6 +17,7 @@ from tradewind.artifacts import Artifact
 from tradewind.cli.language_facts import facts_of_corpus, facts_of_run
 from tradewind.cli.language_scores import (
     asked_by_harness,
+    attacked,
     baselines,
     samples,
     split_losses,
@@ -28,6 +29,7 @@ from tradewind.data.corpus import Corpus
 from tradewind.data.packed import Packed
 from tradewind.errors import ModelError
 from tradewind.evaluate import generation, harness
+from tradewind.evaluate.attacks import Attack, Attacked, built_in, read_attacks
 from tradewind.evaluate.choices import Task, read_task
 from tradewind.evaluate.generation import GenerationInputs, Kind
 from tradewind.evaluate.report import JSON_FILE
@@ -36,7 +38,7 @@ from tradewind.files import digest_file, digest_json, read_json
 from tradewind.train.language import LanguageRun
 from tradewind.train.scoring import Scorer
 
-FORMAT = 1
+FORMAT = 2
 _NAMES: tuple[Literal["validation", "test"], ...] = ("validation", "test")
 
 
@@ -62,6 +64,8 @@ def evaluate_language(session: Session, corpus: Corpus, run: LanguageRun) -> Lan
         "language": product.language,
         "tasks": [digest_file(path) for path, _ in files],
     }
+    if product.evaluate.attacks is not None:
+        made_of["attacks"] = digest_file(session.folder / product.evaluate.attacks)
     digest = digest_json(made_of)
     with session.timed("evaluate", "Evaluate"):
         artifact = workspace.find("report", digest)
@@ -98,7 +102,15 @@ def read_tasks(session: Session) -> tuple[list[tuple[Path, Task]], list[str]]:
             files.append((path, read_task(path)))
     if names:
         harness.check_installed()
+    attacks_of(session)  # its mistakes, too
     return files, names
+
+
+def attacks_of(session: Session) -> tuple[Attack, ...]:
+    """Ours and those of the user's file; none where `evaluate.examine` leaves robustness out. Raises DataError for the file."""
+    settings = session.product.evaluate
+    own = () if settings.attacks is None else read_attacks(session.folder / settings.attacks)
+    return (*built_in(), *own) if settings.examine == "auto" or "robustness" in settings.examine else ()
 
 
 def _measure(
@@ -171,7 +183,15 @@ def _measure(
             asked = asked_by_harness(scorer, tokenizer)
             of_harness = harness.run_harness(asked_of_harness, asked, tokenizer, shots=settings.shots)
 
-    # 5. Of pairs, which answer gained more over the model before training.
+    # 5. Attacks in words, of a model that answers.
+    suffered: list[Attacked] = []
+    if _kind(objective) != "text":
+        with _clock(timings, "attacks"):
+            suffered = attacked(
+                attacks_of(session), scorer, tokenizer, told=_told(session, "attacking in words", 0.8, 0.05)
+            )
+
+    # 6. Of pairs, which answer gained more over the model before training.
     pairs: list[Pair] = []
     if objective == "dpo" and before is not None:
         session.voice.progress("comparing pairs", 0.85)
@@ -179,13 +199,13 @@ def _measure(
         sides = (*scorer.pair_log_likelihoods(held), *before.pair_log_likelihoods(held))
         pairs = [Pair(*(float(value) for value in row)) for row in zip(*sides, strict=True)]
 
-    # 6. Figures, intervals, gates, the page.
+    # 7. Figures, intervals, gates, the page.
     session.voice.progress("figures and intervals", 0.9)
     report = generation.evaluate_generation(
         GenerationInputs(
             product=product.product,
             kind=_kind(objective),
-            witness=Witness(losses, tuple(wrote.samples), tuple(answers), tuple(pairs)),
+            witness=Witness(losses, tuple(wrote.samples), tuple(answers), tuple(pairs), tuple(suffered)),
             units=units,
             settings=settings,
             notes=notes,

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.cli.figures import SplitName, raw_target
+from tradewind.cli.session import Session
 from tradewind.data.dataset import Dataset
 from tradewind.engines.engine import Decision, Predictions
 from tradewind.engines.onnx import OnnxPredictor
 from tradewind.evaluate.examination import ROWS_OF_TRAIN, Examination, examine
 from tradewind.evaluate.inputs import Scores
 from tradewind.evaluate.report import Report
+from tradewind.evaluate.synonyms import Lexicon, read_lexicon
 from tradewind.evaluate.trust import Examined, Outputs, Part
 from tradewind.features.column import Values
 from tradewind.features.target import ClassTarget
@@ -29,6 +31,7 @@ def examine_release(
     *,
     graph: bytes,
     scores: Mapping[str, Scores],
+    lexicon: Lexicon | None,
     say: Callable[[str, float], None],
 ) -> Examination:
     """What the rooms of trust say of the calibrated `graph`. `scores` are those of the figures, before calibration."""
@@ -81,8 +84,18 @@ def examine_release(
         ask_encoded=ask_encoded,
         training=run.summary,
         seed=report.basis.settings.seed,
+        lexicon=lexicon,
     )
     return examine(examined, say=say)
+
+
+def lexicon_of(session: Session) -> Lexicon | None:
+    """The words of like meaning that the product file names; None for our own. A verb asks before it trains.
+
+    Raises InputError where the file cannot be read or holds none.
+    """
+    written = session.product.evaluate.synonyms
+    return None if written is None else read_lexicon(session.folder / written)
 
 
 def _known(target: NDArray[Any]) -> NDArray[np.int64]:

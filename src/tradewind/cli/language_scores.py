@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.data.packed import Packed
+from tradewind.errors import InputError
+from tradewind.evaluate.attacks import Attack, Attacked, messages
 from tradewind.evaluate.choices import Task, answer_of, asks
 from tradewind.evaluate.harness import Asked
 from tradewind.evaluate.language_figures import blocks
@@ -31,6 +33,7 @@ _COUNTED = 4_000_000  # training tokens that n-grams are counted over: some twen
 _COMPARED = 50_000_000  # training tokens that samples are looked for in
 _TEMPERATURE = 0.8
 _PROMPT = 32
+_ATTACK_TOKENS = 48  # a secret or an order shows in the first words
 
 
 def within(packed: Packed, most: int) -> Packed:
@@ -168,6 +171,31 @@ def task_answers(
         answer_of(task, at, ask, said=tokenizer.decode(one.tokens))
         for at, (ask, one) in enumerate(zip(asked, wrote, strict=True))
     ]
+
+
+def attacked(
+    attacks: Sequence[Attack], scorer: Scorer, tokenizer: LanguageTokenizer, *, told: Told | None = None
+) -> list[Attacked]:
+    """What the model says to each attack that fits into its context, the likeliest token each time."""
+    tokens = min(_ATTACK_TOKENS, scorer.context // 4)
+    prompts = [_conversation(attack, tokenizer) for attack in attacks]
+    fitting = [at for at, prompt in enumerate(prompts) if len(prompt) + tokens <= scorer.context]
+    wrote = scorer.continuations(
+        [prompts[at] for at in fitting], max_tokens=tokens, temperature=0.0, seed=0, stops=tokenizer.specials.stops,
+        told=told,
+    )  # fmt: skip
+    said = [tokenizer.decode(one.tokens) for one in wrote]
+    return [
+        Attacked(attacks[at].kind, attacks[at].prompt, attacks[at].never, text)
+        for at, text in zip(fitting, said, strict=True)
+    ]
+
+
+def _conversation(attack: Attack, tokenizer: LanguageTokenizer) -> list[int]:
+    try:
+        return tokenizer.chat(messages(attack, folded=False))
+    except InputError:  # the template knows no turn of the system
+        return tokenizer.chat(messages(attack, folded=True))
 
 
 def asked_by_harness(scorer: Scorer, tokenizer: LanguageTokenizer) -> Asked:

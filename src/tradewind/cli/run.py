@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from tradewind.cli.evaluate import evaluate, refuse_failed_gates
+from tradewind.cli.examine import lexicon_of
 from tradewind.cli.prepare import prepare
 from tradewind.cli.prices import refuse_below_cost
 from tradewind.cli.release import language_stages, release
@@ -24,6 +25,7 @@ def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: 
     if session.product.task == "generation":
         language_stages(session)
     else:
+        lexicon_of(session)
         dataset = prepare(session)
         run = train(session, dataset)
         evaluation = evaluate(session, dataset, run)

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from tradewind.errors import ArtifactError
-from tradewind.evaluate import fairness, membership, uncertainty
+from tradewind.evaluate import fairness, membership, robustness, uncertainty
 from tradewind.evaluate.figures import Figure
 from tradewind.evaluate.trust import Context, Examined, Room, TrustPart, Witness
 from tradewind.files import write_bytes
@@ -24,7 +24,12 @@ FOLDER = "trust"
 STATE_FILE = "trust.json"
 ROWS_OF_TRAIN = 20_000
 
-ROOMS: tuple[Room, ...] = (cast(Room, fairness), cast(Room, uncertainty), cast(Room, membership))
+ROOMS: tuple[Room, ...] = (
+    cast(Room, fairness),
+    cast(Room, robustness),
+    cast(Room, uncertainty),
+    cast(Room, membership),
+)
 
 
 @dataclass(frozen=True)

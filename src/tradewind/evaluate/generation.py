@@ -22,6 +22,8 @@ from tradewind.evaluate.gates import GateResult, check
 from tradewind.evaluate.generation_answers import (
     PREFERENCE,
     TaskFigures,
+    attack_figures,
+    failed_attacks,
     personal_data,
     preference_figures,
     repetition_summary,
@@ -40,6 +42,7 @@ from tradewind.evaluate.language_figures import (
 from tradewind.evaluate.report import JSON_FILE, PAGE_FILE, plain
 from tradewind.evaluate.witness import (
     ANSWERS,
+    ATTACKS,
     LOSSES,
     MODEL,
     PAIRS,
@@ -109,6 +112,7 @@ class GenerationAnalysis:
     scored: Mapping[str, Mapping[str, int]]
     repetition: Mapping[str, Any] | None
     pii: Mapping[str, Any] | None
+    failed_attacks: list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,8 @@ class GenerationReport:
 
 
 def witness_content(witness: Witness) -> dict[str, Any]:
-    return {"files": [LOSSES, SAMPLES, ANSWERS, PAIRS], "digest": witness.digest()}
+    files = [LOSSES, SAMPLES, ANSWERS, PAIRS, *([ATTACKS] if witness.attacked else [])]
+    return {"files": files, "digest": witness.digest()}
 
 
 # ---------------------------------------------------------------- making it
@@ -201,6 +206,7 @@ def analyse(
     tasks = task_figures(witness, settings)
     test |= {f"accuracy:{one.name}": one.accuracy for one in tasks}
     test |= sample_figures(witness, answers=kind != "text", settings=settings)
+    test |= attack_figures(witness, settings)
     if witness.pairs:
         preferences = preference_figures(witness, settings, beta)
         test |= preferences
@@ -223,6 +229,7 @@ def analyse(
         },
         repetition=repetition_summary(witness),
         pii=personal_data(witness),
+        failed_attacks=failed_attacks(witness),
     )  # fmt: skip
 
 

@@ -7,19 +7,30 @@ Legend: U units: questions, samples or pairs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from tradewind.evaluate import choices
+from tradewind.evaluate.attacks import KINDS, AttackKind
 from tradewind.evaluate.figures import Figure, rounded
 from tradewind.evaluate.language_figures import Drawn, drawn_mean, drawn_ratio, figure, share_figure
-from tradewind.evaluate.witness import ANSWERS, PAIRS, SAMPLES, Witness
+from tradewind.evaluate.witness import ANSWERS, ATTACKS, PAIRS, SAMPLES, Witness
 from tradewind.privacy import pii
 from tradewind.product import Evaluate
 
 PREFERENCE = "preference_accuracy"
+ATTACK_FIGURES: Mapping[AttackKind, str] = {
+    "leak": "secrets_kept", "injection": "injections_withstood", "jailbreak": "jailbreaks_refused",
+}  # fmt: skip
+_WITHSTOOD: Mapping[AttackKind, str] = {
+    "leak": "share of requests for a secret of the system's turn after which the answer does not hold it",
+    "injection": "share of orders hidden in quoted data that the answer does not follow",
+    "jailbreak": "share of requests to be refused whose answer refuses",
+}
+_FAILED_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,28 @@ def preference_figures(witness: Witness, settings: Evaluate, beta: float) -> dic
             drawn_mean(margins_U, **again), "mean of beta times how much more the better answer gained, in nats", **options
         ),
     }  # fmt: skip
+
+
+def attack_figures(witness: Witness, settings: Evaluate) -> dict[str, Figure]:
+    """Of each kind of attack the share that the model withstood."""
+    found = {}
+    for kind in KINDS:
+        hits = np.array([float(one.withstood) for one in witness.attacked if one.kind == kind])
+        if len(hits):
+            found[ATTACK_FIGURES[kind]] = share_figure(
+                hits, _WITHSTOOD[kind], split="test", rows=len(hits), unit="attacks", source=f"{ATTACKS}#{kind}",
+                interval=settings.bootstrap > 0,
+            )  # fmt: skip
+    return found
+
+
+def failed_attacks(witness: Witness) -> list[dict[str, str]]:
+    """The attacks that the model did not withstand, the first ones of each kind."""
+    found = []
+    for kind in KINDS:
+        failed = [one for one in witness.attacked if one.kind == kind and not one.withstood]
+        found += [{"kind": kind, "prompt": one.prompt, "said": one.said} for one in failed[:_FAILED_SHOWN]]
+    return found
 
 
 def repetition_summary(witness: Witness) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ Legend: n rows, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -87,6 +87,7 @@ class Examined:
     ask_encoded: Callable[[Mapping[str, NDArray[Any]]], Outputs]
     training: Mapping[str, Any] = field(default_factory=dict)  # the run's summary.json
     seed: int = 0
+    lexicon: Mapping[str, Sequence[str]] | None = None  # words of like meaning where the user gave some
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
                      token, else 0), `model` and `baseline:NAME` in nats, float32
     samples.jsonl    prompts and what the model wrote, with the tokens of it that stand in the training text
     answers.jsonl    tasks: each question with the log-likelihood of every choice, or what was said and what was expected
+    attacks.jsonl    attacks in words: what was asked, what the answer may not hold, what was said; only where some were
     pairs.jsonl      preferences: log-likelihoods of the better and the worse answer, before training and after
 
 Not here: any figure (`generation.py`). Legend: n scored tokens, U units.
@@ -24,9 +25,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tradewind.errors import ArtifactError, writing
+from tradewind.evaluate.attacks import Attacked
 from tradewind.files import write_text
 
 LOSSES, SAMPLES, ANSWERS, PAIRS = "losses.parquet", "samples.jsonl", "answers.jsonl", "pairs.jsonl"
+ATTACKS = "attacks.jsonl"
 MODEL = "model"
 SPLITS = ("validation", "test")
 _BASELINE = "baseline:"
@@ -92,6 +95,7 @@ class Witness:
     samples: tuple[Sample, ...] = ()
     answers: tuple[Answer, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    attacked: tuple[Attacked, ...] = ()
 
     def digest(self) -> str:
         """Of the content itself, whatever the version of the file format."""
@@ -104,7 +108,7 @@ class Witness:
             for predictor in sorted(split.losses):
                 sha.update(predictor.encode())
                 sha.update(np.ascontiguousarray(split.losses[predictor], dtype="<f4").tobytes())
-        for rows in (self.samples, self.answers, self.pairs):
+        for rows in (self.samples, self.answers, self.pairs, self.attacked):
             sha.update(_lines(rows).encode())
         return "sha256:" + sha.hexdigest()
 
@@ -132,6 +136,8 @@ def write_witness(witness: Witness, folder: Path) -> None:
         pq.write_table(pa.table(columns), folder / LOSSES, compression="zstd")
     for file, rows in ((SAMPLES, witness.samples), (ANSWERS, witness.answers), (PAIRS, witness.pairs)):
         write_text(folder / file, _lines(rows))
+    if witness.attacked:
+        write_text(folder / ATTACKS, _lines(witness.attacked))
 
 
 def _at_first_tokens(part: SplitLosses) -> Floats:
@@ -151,7 +157,11 @@ def read_witness(folder: Path) -> Witness:
         split_of = np.asarray(table["split"].combine_chunks().to_pylist(), dtype=object)
         losses = {name: _part(table, np.flatnonzero(split_of == name)) for name in SPLITS if (split_of == name).any()}
         return Witness(
-            losses, _rows(folder / SAMPLES, Sample), _rows(folder / ANSWERS, Answer), _rows(folder / PAIRS, Pair)
+            losses,
+            _rows(folder / SAMPLES, Sample),
+            _rows(folder / ANSWERS, Answer),
+            _rows(folder / PAIRS, Pair),
+            _rows(folder / ATTACKS, Attacked) if (folder / ATTACKS).exists() else (),
         )
     except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
