@@ -83,6 +83,7 @@ def examine_release(
         encode=features.encode,
         ask_encoded=ask_encoded,
         training=run.summary,
+        layout=features.layout,
         seed=report.basis.settings.seed,
         lexicon=lexicon,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from tradewind.evaluate import fairness_words, membership_words, robustness_words, uncertainty_words
+from tradewind.evaluate import explanations_words, fairness_words, membership_words, robustness_words, uncertainty_words
 
 # key → (English, Chinese)
 _WORDS: Mapping[str, tuple[str, str]] = {
@@ -186,6 +186,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "half": ("half", "一半"),
     "fixed": ("fixed", "固定"),
     **robustness_words.WORDS,
+    **explanations_words.WORDS,
     **uncertainty_words.WORDS,
     **fairness_words.WORDS,
     **membership_words.WORDS,
@@ -213,6 +214,7 @@ _FIGURES: Mapping[str, tuple[str, str]] = {
     "r2": ("R²", "R²"),
     "beats_baseline": ("Lead over the best baseline", "对最好基线的领先"),
     **robustness_words.FIGURES,
+    **explanations_words.FIGURES,
     **uncertainty_words.FIGURES,
     **fairness_words.FIGURES,
     **membership_words.FIGURES,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tradewind.evaluate.figures import Figure
 from tradewind.evaluate.inputs import Task
-from tradewind.features.column import Values
+from tradewind.features.column import Layout, Values
 from tradewind.product import Evaluate, Explain
 
 Witness: TypeAlias = Mapping[str, NDArray[Any]]  # numbers, booleans and fixed-width strings; never objects
@@ -86,6 +86,9 @@ class Examined:
     encode: Callable[[Mapping[str, Values]], Mapping[str, NDArray[Any]]]
     ask_encoded: Callable[[Mapping[str, NDArray[Any]]], Outputs]
     training: Mapping[str, Any] = field(default_factory=dict)  # the run's summary.json
+    layout: Layout = field(
+        default_factory=Layout
+    )  # which encoded numbers, categories and tensors belong to which column
     seed: int = 0
     lexicon: Mapping[str, Sequence[str]] | None = None  # words of like meaning where the user gave some
 

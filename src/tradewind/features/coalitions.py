@@ -68,6 +68,17 @@ class Players:
             found[name] = mixed
         return found
 
+    def exchanged(self, rows: Arrays, column: int, order_B: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """The encoded rows with one column taken from the rows that `order_B` names."""
+        owners = {"numbers": self.numbers_N, "categories": self.categories_C}
+        found = dict(rows)
+        for name, array in rows.items():
+            if name in owners:
+                found[name] = np.where(owners[name] == column, array[order_B], array)
+            elif self.tensors[name] == column:
+                found[name] = array[order_B]
+        return found
+
     def differing(self, row: Arrays, background: Arrays) -> NDArray[np.bool_]:
         """[M, P]: where a column of the row is encoded otherwise than in the background row. What is alike adds nothing."""
         differs_MP = np.zeros((len(next(iter(background.values()))), len(self.names)), dtype=np.bool_)
