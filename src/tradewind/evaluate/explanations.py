@@ -212,12 +212,13 @@ def _drawn_class(examined: Examined) -> int | None:
 
 
 def _values_of(values: NDArray[Any], kind: str) -> list[Any]:
-    """Quantiles of a number, in order; the most frequent words of a category."""
+    """Quantiles of a number, in order, without its furthest fiftieths; the most frequent words of a category."""
     if kind == "category":
         counts = Counter(key for key in keys_of(values) if key is not None)
         return sorted(counts, key=lambda word: (-counts[word], word))[:_VALUES]
     x = to_numbers(values)
     known = np.sort(x[np.isfinite(x)])
+    known = known[len(known) // 50 : len(known) - len(known) // 50]
     return [float(one) for one in np.unique(known[spread(len(known), _VALUES)])] if len(known) else []
 
 

@@ -46,6 +46,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "exp_log_loss": ("log loss", "对数损失"),
     "exp_error": ("the mean error", "平均误差"),
+    "exp_all_columns": ("All columns", "全部列"),
     "exp_dependence": ("How the answer follows {column}", "答案如何随 {column} 变化"),
     "exp_dependence_note": (
         "Mean answer over rows that all get this value of {column}, and where the middle 80 % of them lie. Rows that no such value "
