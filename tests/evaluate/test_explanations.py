@@ -19,7 +19,7 @@ from tradewind.features.column import ColumnSpec
 from tradewind.features.feature_set import FeatureSet
 from tradewind.features.image import decode
 from tradewind.features.target import fit_target
-from tradewind.files import write_json
+from tradewind.files import canonical_json, write_json
 from tradewind.product import Explain
 
 KINDS = {"income": "number", "plan": "category", "noise": "number", "idle": "number"}
@@ -202,7 +202,7 @@ def test_words_of_a_text_are_deleted_in_english_and_chinese():
     found = said(text_examined(texts, {"good": 2.0, "慢": -2.0}))
     assert found.section["faithfulness"]["kind"] == "text"
     assert found.figures["faithfulness"].low > 0.3
-    assert "importance" not in found.section
+    assert found.section["importance"] == []
 
 
 def test_parts_of_a_picture_are_covered():
@@ -274,6 +274,18 @@ def test_the_page_says_it_in_both_languages(written):
     assert "exp_" not in english + chinese
     for page in (english, chinese):
         assert page.count("<svg") == page.count("</svg>")
+
+
+@pytest.mark.parametrize("kind", ["columns", "text", "image"])
+def test_the_page_of_every_kind_of_product(make_inputs, kind):
+    report = evaluate(make_inputs(2))
+    part = said(examined())
+    section = {**part.section, "faithfulness": {**part.section["faithfulness"], "kind": kind}}
+    section |= {} if kind == "columns" else {"importance": [], "dependence": [], "surrogate": None}
+    whole = report.examined(Examination({"explanations": replace(part, section=section)}))
+    page = render(json.loads(canonical_json(whole.to_json())), language="zh")
+    assert "理由的可信度" in page
+    assert ("沙普利值" in page) is (kind == "columns")
 
 
 def test_the_witness_is_enough(written):

@@ -57,7 +57,10 @@ def summarise(witness: Witness, context: Context) -> TrustPart:
             "random": rounded(witness["random"].mean()) if len(witness["random"]) else None,
             "deleted": int(witness["deleted"]),
             "kind": str(witness["kind"]),
-        }
+        },
+        "importance": [],
+        "dependence": [],
+        "surrogate": None,
     }
     if "shapley" in witness:
         section["importance"] = _importance(witness, context)
