@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= $(or $(TRADEWIND_DATA),../shared/data)
 
-.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated coverage privacy robustness lock clean
+.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated coverage privacy robustness fairness lock clean
 
 help:
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -77,6 +77,9 @@ coverage: install  ## coverage of conformal sets and intervals on real data besi
 
 privacy: install  ## what a privacy budget costs, and the membership audit, on real data
 	cd benchmarks && ../$(BIN)/python privacy.py --data $(abspath $(DATA))
+
+fairness: install  ## fair training on $(DATA) beside fairlearn's ExponentiatedGradient
+	cd benchmarks && ../$(BIN)/python fairness.py --data $(abspath $(DATA))
 
 lock: install  ## write requirements.lock from what .venv holds
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' | grep -vE ' @ |^-e |^tradewind' > requirements.lock

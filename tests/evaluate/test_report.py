@@ -44,7 +44,7 @@ def test_the_report_folder_holds_json_page_predictions_and_calibration(make_inpu
         == report.metrics["test"]["roc_auc"]
     )
     assert json.loads(paths["calibration"].read_text()) == {
-        "temperature": report.temperature, "threshold": report.threshold, "positive": "yes", "classes": ["no", "yes"],
+        "temperature": report.temperature, "threshold": report.threshold, "positive": "yes", "shifts": {}, "classes": ["no", "yes"],
     }  # fmt: skip
 
 

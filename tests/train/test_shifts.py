@@ -3,7 +3,7 @@
 import numpy as np
 
 from tradewind.train.groups import Groups, decision_gap
-from tradewind.train.shifts import equalise, shift_of
+from tradewind.train.shifts import equalise, shift_of_codes
 
 
 def made(rows=4000, seed=0):
@@ -15,7 +15,7 @@ def made(rows=4000, seed=0):
 
 
 def gap(groups, margin, target, shifts):
-    decided = (margin >= shift_of(groups, shifts)).astype(np.int64)
+    decided = (margin >= shift_of_codes(groups, shifts)).astype(np.int64)
     return decision_gap(groups, decided, target.astype(np.int64), goal="equalized_odds", asked=[1], least=1).seen
 
 
@@ -36,7 +36,7 @@ def test_strength_nought_moves_nothing():
 
 def test_selection_rates_can_be_what_is_made_alike():
     groups, margin, target = made()
-    shift = shift_of(groups, equalise(groups, margin, target, goal="demographic_parity", strength=300.0))
+    shift = shift_of_codes(groups, equalise(groups, margin, target, goal="demographic_parity", strength=300.0))
     rates = [(margin >= shift)[groups.codes_RC[:, 0] == code].mean() for code in range(3)]
     assert np.ptp(rates) < 0.03
 
@@ -45,4 +45,4 @@ def test_the_unknown_group_has_the_common_threshold():
     groups, margin, target = made()
     found = equalise(groups, margin, target, goal="equalized_odds", strength=300.0)
     assert "(missing)" not in found["side"]
-    assert (shift_of(groups, found)[groups.codes_RC[:, 0] == 0] == 0).all()
+    assert (shift_of_codes(groups, found)[groups.codes_RC[:, 0] == 0] == 0).all()

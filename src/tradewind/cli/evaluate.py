@@ -36,7 +36,7 @@ from tradewind.release.golden import calibrated, magnified, read_golden
 from tradewind.release.graph import calibrated_graph
 from tradewind.train.run import Run
 
-FORMAT = 4
+FORMAT = 5
 _TOLERANCE = 1e-4
 
 
@@ -191,6 +191,7 @@ def _measure(session: Session, dataset: Dataset, run: Run, folder: Path, parents
             scores=scores,
             settings=product.evaluate,
             explain=product.explain,
+            shifts=run.summary.get("fairness", {}).get("shifts", {}),
             sensitive=tuple(product.data.sensitive),
             data=facts_of_data(dataset),
             model=facts_of_model(run),

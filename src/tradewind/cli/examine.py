@@ -43,6 +43,7 @@ def examine_release(
         classes=classes,
         positive=positive,
         threshold=0.5 if report.threshold is None else report.threshold,
+        shifts=report.shifts,
     )
     predictor = OnnxPredictor(graph, features, decision, threads=0)
 
@@ -62,7 +63,8 @@ def examine_release(
         if found is None:
             outputs = ask(raw)
         elif found.probabilities is not None:
-            outputs = _decided(calibrated(found.probabilities[rows].astype(np.float64), report.temperature), decision)
+            answered = calibrated(found.probabilities[rows].astype(np.float64), report.temperature)
+            outputs = _decided(answered, decision, decision.cuts(raw, rows=len(rows)))
         else:
             assert found.values is not None
             outputs = Outputs(values=found.values[rows].astype(np.float64))
@@ -113,9 +115,9 @@ def _outputs(found: Predictions) -> Outputs:
     return Outputs(found.probabilities.astype(np.float64), decided)
 
 
-def _decided(output: NDArray[Any], decision: Decision) -> Outputs:
+def _decided(output: NDArray[Any], decision: Decision, cut_B: NDArray[np.float32] | None = None) -> Outputs:
     if not decision.classes:
         return Outputs(values=output.astype(np.float64))
     codes = {name: code for code, name in enumerate(decision.classes)}
-    labels = decision.labels(output.astype(np.float32))
+    labels = decision.labels(output.astype(np.float32), cut_B)
     return Outputs(output.astype(np.float64), np.array([codes[label] for label in labels], dtype=np.int64))

@@ -90,7 +90,8 @@ def _in_bulk(loaded: LoadedRelease, source: Source, target: Path, wanted: Wanted
     beside = Beside(loaded)
     beside.check(wanted)
     clean = Clean.model_validate(loaded.bundle.manifest["clean"])
-    reader = raw_rows(source, loaded.predictor.features, clean=clean, base=Path(), memory=_MEMORY_BYTES)
+    words = sorted(loaded.predictor.decided_by)
+    reader = raw_rows(source, loaded.predictor.features, clean=clean, base=Path(), memory=_MEMORY_BYTES, words=words)
     with _writer(target) as write:
         for chunk in reader.chunks():
             predictions = loaded.predictor.predict(chunk.values)

@@ -85,6 +85,7 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
             classes=classes,
             positive=calibration["positive"],
             threshold=0.5 if calibration["threshold"] is None else calibration["threshold"],
+            shifts=calibration["shifts"],
         )
 
         # 1. The measured graph gives the trainer's outputs on the golden rows, or there is no release.
@@ -103,6 +104,7 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
             "classes": list(classes),
             "positive": decision.positive,
             "threshold": decision.threshold,
+            "shifts": decision.shifts,
             "temperature": calibration["temperature"],
             "features_fingerprint": features.fingerprint,
             "parity": {"largest_difference": parity, "tolerance": golden.tolerance},
@@ -129,7 +131,7 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
             manifest=manifest,
             graph=evaluation.graph,
             columns=features.state(),
-            schema={"input": features.row_schema(), "output": _output_schema(decision)},
+            schema={"input": predictor.row_schema(), "output": _output_schema(decision)},
             golden=golden,
             report_files={name: evaluation.artifact.folder / name for name in (reports.JSON_FILE, reports.PAGE_FILE)},
             trust={

@@ -5,7 +5,7 @@ Not here: splits, copies, targets (`steps.py`). A column that the file lacks is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -42,11 +42,13 @@ class RawRows:
     features: FeatureSet
     clean: Clean
     missing: tuple[str, ...]
+    words: tuple[str, ...] = ()  # columns that only the decision reads, as categories
     rejects: list[Reject] = field(default_factory=list)
 
     def chunks(self) -> Iterator[RawChunk]:
-        names = tuple(column.name for column in self.features.columns if column.name in self.source.names)
-        kinds = {column.name: cast(ColumnKind, column.kind) for column in self.features.columns}
+        kinds: dict[str, ColumnKind] = dict.fromkeys(self.words, "category")
+        kinds |= {column.name: cast(ColumnKind, column.kind) for column in self.features.columns}
+        names = tuple(name for name in kinds if name in self.source.names)
         inferred = {name: Inferred(kinds[name], "as the model was trained", given=True) for name in names}
         plan = Plan(
             task="classification", target="", inputs=names, sensitive=(), weight=None, group=None, time=None,
@@ -84,8 +86,11 @@ class RawRows:
         return typed.with_columns(series).filter(pl.Series(kept)), kept
 
 
-def raw_rows(source: Source, features: FeatureSet, *, clean: Clean, base: Path, memory: int) -> RawRows:
-    """Opens `source` for prediction; `clean` are the rules of the product, `memory` the bytes of a chunk.
+def raw_rows(
+    source: Source, features: FeatureSet, *, clean: Clean, base: Path, memory: int, words: Sequence[str] = ()
+) -> RawRows:
+    """Opens `source` for prediction; `clean` are the rules of the product, `memory` the bytes of a chunk, `words` columns of
+    categories beside those of the model.
 
     Raises DataError when the source cannot be read or has none of the model's columns.
     """
@@ -96,4 +101,4 @@ def raw_rows(source: Source, features: FeatureSet, *, clean: Clean, base: Path, 
             f"It has none of the model's columns. Found: {', '.join(opened.names[:20])}. Wanted: {', '.join(wanted[:20])}.",
             code="no_model_columns", where=source.path, hint="Give --header if the file has no header row.",
         )  # fmt: skip
-    return RawRows(opened, features, clean, tuple(source.missing))
+    return RawRows(opened, features, clean, tuple(source.missing), tuple(words))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.features.column import Values
+from tradewind.features.shifts import Shifts, moved, shift_of, shift_of_rows
 
 
 @dataclass(frozen=True)
@@ -28,20 +29,36 @@ class Usage:
 class Decision:
     """How outputs become answers: class names in the order of the outputs, and for two classes the threshold.
 
-    A row counts as `positive` when the probability of that class is at least `threshold`.
+    A row counts as `positive` when the probability of that class is at least `threshold`. Where groups have thresholds of
+    their own, `shifts` moves it, in log-odds, by what the row is in the columns named there: these columns are read for the
+    decision only, and a group that is missing or unknown has the common threshold.
     """
 
     task: Literal["classification", "regression"]
     classes: tuple[str, ...] = ()
     positive: str | None = None
     threshold: float = 0.5
+    shifts: Shifts = field(default_factory=dict)
 
-    def labels(self, probabilities_BK: NDArray[np.float32]) -> NDArray[Any]:
-        """Class names, shape [B], object. The largest probability wins, or for two classes the threshold decides."""
+    def cuts(self, values: Mapping[str, Values], *, rows: int) -> NDArray[np.float32] | None:
+        """The threshold of each row [B], from raw columns; None where all have the common one."""
+        return (
+            moved(self.threshold, shift_of(self.shifts, values, rows=rows)).astype(np.float32) if self.shifts else None
+        )
+
+    def cuts_of_rows(self, rows: Sequence[Mapping[str, object]]) -> NDArray[np.float32] | None:
+        """The same from rows as JSON objects."""
+        return moved(self.threshold, shift_of_rows(self.shifts, rows)).astype(np.float32) if self.shifts else None
+
+    def labels(self, probabilities_BK: NDArray[np.float32], cut_B: NDArray[np.float32] | None = None) -> NDArray[Any]:
+        """Class names, shape [B], object. The largest probability wins, or for two classes the threshold decides: the common
+        one, or `cut_B`."""
         names = np.asarray(self.classes, dtype=object)
         if len(self.classes) == 2 and self.positive is not None:
             index = self.classes.index(self.positive)
-            chosen = np.where(probabilities_BK[:, index] >= np.float32(self.threshold), index, 1 - index)
+            chosen = np.where(
+                probabilities_BK[:, index] >= (np.float32(self.threshold) if cut_B is None else cut_B), index, 1 - index
+            )
         else:
             chosen = probabilities_BK.argmax(axis=1)
         return names[chosen]

@@ -66,6 +66,7 @@ def load(folder: Path, *, public_key: Path | None = None, threads: int = 1, int8
         classes=tuple(manifest["classes"]),
         positive=manifest["positive"],
         threshold=manifest["threshold"],
+        shifts=manifest.get("shifts", {}),  # releases from before it have none
     )
     graph = folder / (manifest["graph_int8"] if int8 and manifest.get("graph_int8") else manifest["graph"])
     predictor = OnnxPredictor(graph, features, decision, threads=threads)

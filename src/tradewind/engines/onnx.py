@@ -49,6 +49,7 @@ class OnnxPredictor:
         wanted = [item.name for item in self._session.get_inputs()]
         if unknown := sorted(set(wanted) - set(known)):
             raise ArtifactError(f"The graph asks for {', '.join(unknown)}, which no column makes.", code="graph_inputs")
+        self._decided_by = frozenset(decision.shifts) - {column.name for column in features.columns}
         self._inputs = [(name, known[name]) for name in wanted]
         self._outputs = [item.name for item in self._session.get_outputs()][:1]
         self._batch_rows = _BATCH_ROWS_TENSORS if layout.tensors else _BATCH_ROWS
@@ -65,6 +66,11 @@ class OnnxPredictor:
     def columns(self) -> tuple[str, ...]:
         return tuple(column.name for column in self._features.columns)
 
+    @property
+    def decided_by(self) -> frozenset[str]:
+        """Columns that only the decision reads."""
+        return self._decided_by
+
     def predict(self, values: Mapping[str, Values]) -> Predictions:
         """See `Predictor.predict`. Runs in batches, so memory stays bounded beyond the rows themselves."""
         rows = max((len(column) for column in values.values()), default=0)
@@ -73,10 +79,12 @@ class OnnxPredictor:
         for start in range(0, rows, self._batch_rows):
             part = {name: column[start : start + self._batch_rows] for name, column in given.items()}
             parts.append(self._run(self._features.encode(part)))
-        return self._answer(np.concatenate(parts) if parts else self._run_empty(), rows)
+        output = np.concatenate(parts) if parts else self._run_empty()
+        return self._answer(output, rows, self._decision.cuts(values, rows=rows))
 
     def predict_rows(self, rows: Sequence[Mapping[str, object]]) -> Predictions:
         """See `Predictor.predict_rows`. One row takes the short way through the columns."""
+        cuts, rows = self._decision.cuts_of_rows(rows), self.inputs_of(rows)
         for index, row in enumerate(rows):
             try:
                 self._features.check_row(row)
@@ -87,7 +95,28 @@ class OnnxPredictor:
             self._run(self._features.encode_rows(rows[start : start + self._batch_rows]))
             for start in range(0, len(rows), self._batch_rows)
         ]
-        return self._answer(np.concatenate(parts) if parts else self._run_empty(), len(rows))
+        return self._answer(np.concatenate(parts) if parts else self._run_empty(), len(rows), cuts)
+
+    def inputs_of(self, rows: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, object]]:
+        """The rows without the columns that only the decision reads; the very same rows where there are none."""
+        if not self._decided_by:
+            return rows
+        return [
+            {name: value for name, value in row.items() if name not in self._decided_by} if isinstance(row, Mapping) else row
+            for row in rows
+        ]  # fmt: skip
+
+    def row_schema(self) -> dict[str, Any]:
+        """JSON Schema of one input row; columns that only the decision reads are marked so."""
+        schema = self._features.row_schema()
+        for name in sorted(self._decided_by):
+            schema["properties"][name] = {
+                "type": ["string", "number", "boolean", "null"],
+                "description": "Not read by the model: chooses the threshold of the row's group",
+                "examples": list(self._decision.shifts[name]),
+                "x-decision-only": True,
+            }
+        return schema
 
     def run_encoded(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """The graph alone over encoded arrays: [B, K] probabilities or [B] values."""
@@ -100,13 +129,13 @@ class OnnxPredictor:
     def _run_empty(self) -> NDArray[Any]:
         return np.zeros((0, len(self._decision.classes)) if self._decision.classes else (0,), dtype=np.float32)
 
-    def _answer(self, output: NDArray[Any], rows: int) -> Predictions:
+    def _answer(self, output: NDArray[Any], rows: int, cut_B: NDArray[np.float32] | None = None) -> Predictions:
         usage = Usage(rows=rows)
         if self._decision.task == "regression":
             return Predictions(rows, values=output.astype(np.float64), usage=usage)
         classes = self._decision.classes
         return Predictions(
-            rows, classes=classes, probabilities=output, labels=self._decision.labels(output), usage=usage
+            rows, classes=classes, probabilities=output, labels=self._decision.labels(output, cut_B), usage=usage
         )
 
 

@@ -29,6 +29,7 @@ from tradewind.evaluate.metrics import (
 )  # fmt: skip
 from tradewind.evaluate.predictions import MODEL, Predictions, SplitPredictions, column_of
 from tradewind.evaluate.slices import Slices, slice_split
+from tradewind.features.shifts import moved
 from tradewind.product import Evaluate
 
 _SLICE_RESAMPLES = 200
@@ -137,6 +138,9 @@ class _Prepared:
     temperature: float
     threshold: thresholds.Threshold | None
     scores: Mapping[str, Floats]
+    cuts: Mapping[str, Floats] = field(
+        default_factory=dict
+    )  # by split, the threshold of each row, where groups have their own
 
 
 def primary_figure(basis: Basis) -> str:
@@ -221,7 +225,14 @@ def _prepare(name: str, predictions: Predictions, basis: Basis) -> _Prepared:
                 basis.settings.threshold, scores["validation"][:, basis.positive], checked.target_n == basis.positive,
                 _weights(checked),
             )  # fmt: skip
-    return _Prepared(temperature, threshold, scores)
+    cuts = {}
+    if name == MODEL and threshold is not None:
+        cuts = {
+            split: moved(threshold.value, part.shift_n / temperature)
+            for split, part in predictions.items()
+            if part.shift_n is not None
+        }
+    return _Prepared(temperature, threshold, scores, cuts)
 
 
 def _weights(part: SplitPredictions) -> Floats:
@@ -229,7 +240,8 @@ def _weights(part: SplitPredictions) -> Floats:
 
 
 def _decided(one: _Prepared, split: str, basis: Basis) -> NDArray[np.int64]:
-    return thresholds.decide(one.scores[split], basis.positive, one.threshold.value if one.threshold else 0.5)
+    common = one.threshold.value if one.threshold else 0.5
+    return thresholds.decide(one.scores[split], basis.positive, one.cuts.get(split, common))
 
 
 def _measure(part: SplitPredictions, one: _Prepared, split: str, basis: Basis) -> Measure:
@@ -246,6 +258,7 @@ def _figure(
         how += ", macro one-vs-rest over the classes that occur"
     if name in _DECIDED and one.threshold is not None:
         how += f", positive from a probability of {one.threshold.value:.4g}"
+        how += ", moved for each group" if one.cuts else ""
     if basis.task == "classification" and name not in _DECIDED and one.temperature != 1.0:
         how += f", probabilities at temperature {one.temperature:.4g}"
     if part.weight_n is not None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.evaluate.cost import RequestCost
+from tradewind.features.shifts import Shifts
 from tradewind.product import Evaluate, Explain
 
 Task = Literal["classification", "regression"]
@@ -130,4 +131,5 @@ class EvaluationInputs:
     model: ModelFacts = field(default_factory=ModelFacts)
     parents: Mapping[str, str] = field(default_factory=dict)  # digests of dataset and run
     explain: Explain = field(default_factory=Explain)
+    shifts: Shifts = field(default_factory=dict)  # of the model's threshold by group, before calibration
     cost: RequestCost | None = None  # what one request costs, where it was measured

@@ -1,7 +1,7 @@
 """The stored predictions: for each row of each split what was true and what every predictor said. The witness.
 
 Not here: any figure. A file `predictions.parquet` with the columns `split`, `row` (number in its split), `target`,
-`weight`, `model`, `baseline:NAME` and `slice:COLUMN`; probabilities are lists of K float32, values float64.
+`weight`, `shift`, `model`, `baseline:NAME` and `slice:COLUMN`; probabilities are lists of K float32, values float64.
 
 Legend: n rows, K classes.
 """
@@ -36,6 +36,9 @@ class SplitPredictions:
     target_n: NDArray[Any]
     scores: Mapping[str, Floats]
     weight_n: Floats | None = None
+    shift_n: Floats | None = (
+        None  # log-odds, before calibration, by which the model's threshold is moved for the row's groups
+    )
     slices: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
@@ -63,6 +66,10 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     }
     if any(part.weight_n is not None for part in parts):
         columns["weight"] = np.concatenate([_weight(part) for part in parts])
+    if any(part.shift_n is not None for part in parts):
+        columns["shift"] = np.concatenate(
+            [np.zeros(len(part.rows_n)) if part.shift_n is None else part.shift_n for part in parts]
+        )
     for predictor in parts[0].scores:
         name = predictor if predictor == MODEL else _BASELINE + predictor
         columns[name] = _scores(np.concatenate([part.scores[predictor] for part in parts]))
@@ -111,7 +118,10 @@ def _part(table: Any, rows: NDArray[np.int64]) -> SplitPredictions:
             if len(labels) and labels[0] is not None:
                 slices[name.removeprefix(_SLICE)] = labels
     weight = table["weight"].to_numpy()[rows] if "weight" in table.column_names else None
-    return SplitPredictions(table["row"].to_numpy()[rows], table["target"].to_numpy()[rows], scores, weight, slices)
+    shift = table["shift"].to_numpy()[rows] if "shift" in table.column_names else None
+    return SplitPredictions(
+        table["row"].to_numpy()[rows], table["target"].to_numpy()[rows], scores, weight, shift, slices
+    )
 
 
 def _read_scores(column: Any) -> Floats:

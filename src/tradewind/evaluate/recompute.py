@@ -33,7 +33,17 @@ from tradewind.files import canonical_json, read_json
 from tradewind.product import Evaluate, Explain
 
 # What preparation, training, other rooms and the clock said: shown in the report, witnessed by their own artifacts.
-NOT_RECOMPUTED = ("data", "model", "timings", "baseline_notes", "unlabelled", "parents", "sensitive", "explain")
+NOT_RECOMPUTED = (
+    "data",
+    "model",
+    "timings",
+    "baseline_notes",
+    "unlabelled",
+    "parents",
+    "sensitive",
+    "explain",
+    "shifts",
+)
 
 
 @dataclass(frozen=True)

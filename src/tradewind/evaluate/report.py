@@ -23,6 +23,7 @@ from tradewind.evaluate.examination import STATE_FILE, Examination, write_witnes
 from tradewind.evaluate.figures import Figure, rounded
 from tradewind.evaluate.gates import GateResult
 from tradewind.evaluate.inputs import EvaluationInputs, EvaluationSplit, Scores
+from tradewind.evaluate.metrics import Floats
 from tradewind.evaluate.page import render
 from tradewind.evaluate.predictions import (
     FILE,
@@ -35,6 +36,7 @@ from tradewind.evaluate.predictions import (
 from tradewind.evaluate.slices import labels_of
 from tradewind.evaluate.thresholds import positive_class
 from tradewind.evaluate.trust import Context
+from tradewind.features.shifts import Shifts, shift_of
 from tradewind.files import canonical_json, write_json, write_text
 
 FORMAT = 1
@@ -124,6 +126,11 @@ class Report:
     def threshold(self) -> float | None:
         return self.analysis.threshold.value if self.analysis.threshold else None
 
+    @property
+    def shifts(self) -> dict[str, dict[str, float]]:
+        """Of the threshold by group, after calibration."""
+        return _calibrated(self.inputs.shifts, self.temperature)
+
     def to_json(self) -> dict[str, Any]:
         """The whole report but the predictions, which it names by file and digest."""
         inputs, basis = self.inputs, self.basis
@@ -144,6 +151,7 @@ class Report:
             "unlabelled": dict(self.unlabelled),
             "baseline_notes": plain(self.notes),
             "explain": inputs.explain.model_dump(mode="json"),
+            "shifts": plain(inputs.shifts),
             "further": plain(self.examination.figures),
             "trust": plain(self.examination.sections),
             **plain(self.analysis),
@@ -177,6 +185,8 @@ def digest_predictions(predictions: Predictions) -> str:
         arrays: dict[str, NDArray[Any]] = {"row": part.rows_n, "target": part.target_n, **part.scores}
         if part.weight_n is not None:
             arrays["weight"] = part.weight_n
+        if part.shift_n is not None:
+            arrays["shift"] = part.shift_n
         for name in sorted(arrays):
             sha.update(f"{split} {name} {arrays[name].shape}".encode())
             sha.update(np.ascontiguousarray(arrays[name], dtype="<f8").tobytes())
@@ -222,6 +232,7 @@ def evaluate(inputs: EvaluationInputs) -> Report:
                 **{one.name: as_stored(one.scores[name]) for one in fitted if one.scores is not None},
             },
             weight_n=_weight(splits[name]),
+            shift_n=_shift(inputs, name, known[name]),
             slices=labels if name == "test" else {},
         )
         for name in ("validation", "test")
@@ -249,6 +260,13 @@ def evaluate(inputs: EvaluationInputs) -> Report:
         unlabelled={name: getattr(inputs, name).rows - len(rows) for name, rows in known.items()},
         timings=Timings({MODEL: own, **costs}, after_baselines - start, time.perf_counter() - after_baselines),
     )
+
+
+def _shift(inputs: EvaluationInputs, name: str, rows: NDArray[np.int64]) -> Floats | None:
+    if not inputs.shifts:
+        return None
+    split: EvaluationSplit = getattr(inputs, name)
+    return shift_of(inputs.shifts, split.raw, rows=split.rows)[rows]
 
 
 def _known(split: EvaluationSplit, inputs: EvaluationInputs) -> NDArray[np.int64]:
@@ -331,6 +349,11 @@ def write(report: Report, folder: Path, *, language: Literal["en", "zh"]) -> dic
     return paths
 
 
+def _calibrated(shifts: Shifts, temperature: float) -> dict[str, dict[str, float]]:
+    """Shifts of log-odds as they are after calibration, which divides log-odds by the temperature."""
+    return {column: {group: one / temperature for group, one in by.items()} for column, by in shifts.items()}
+
+
 def calibration_content(content: Mapping[str, Any]) -> dict[str, Any]:
     """What a release needs to serve what was measured: temperature, threshold and the positive class."""
     found = content["calibration"]
@@ -339,4 +362,5 @@ def calibration_content(content: Mapping[str, Any]) -> dict[str, Any]:
         "threshold": content["threshold"]["value"] if content["threshold"] else None,
         "positive": content["positive"],
         "classes": content["classes"],
+        "shifts": _calibrated(content["shifts"], found["temperature"] if found else 1.0),
     }

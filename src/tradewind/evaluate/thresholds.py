@@ -97,8 +97,8 @@ def objective(rule: str, hits: Floats, claimed: Floats, positives: float, total:
     return (hits / positives + rejected / (total - positives)) / 2
 
 
-def decide(probabilities_NK: Floats, positive: int | None, threshold: float) -> Codes:
-    """Predicted class codes [N]: by the threshold for two classes, the likeliest for more."""
+def decide(probabilities_NK: Floats, positive: int | None, threshold: float | Floats) -> Codes:
+    """Predicted class codes [N]: by the threshold (one for all, or one a row [N]) for two classes, the likeliest for more."""
     if positive is None:
         return np.asarray(probabilities_NK.argmax(axis=1), dtype=np.int64)
     claimed = probabilities_NK[:, positive] >= threshold

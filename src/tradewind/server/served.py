@@ -74,7 +74,7 @@ class Served:
         check_row = self.predictor.features.check_row
         number = 0
         try:
-            for row in rows:
+            for row in self.predictor.inputs_of(rows):
                 number += 1
                 check_row(row)
         except DataError as error:
@@ -134,7 +134,7 @@ def open_release(
         created_s=int(datetime.fromisoformat(version.created).timestamp()),
         predictor=loaded.predictor,
         beside=Beside(loaded),
-        row_schema=loaded.predictor.features.row_schema(),
+        row_schema=loaded.predictor.row_schema(),
         output_schema=schema["output"],
         abstain_below=abstain_below,
         answer=predict,
@@ -165,7 +165,8 @@ class _Answering:
         output = self._predictor.run_encoded(self._predictor.features.encode_rows(rows))
         if self._regression:
             return [float(value) for value in output.astype(np.float64).tolist()]
-        return list(zip(self._decision.labels(output).tolist(), output.tolist(), strict=True))
+        labels = self._decision.labels(output, self._decision.cuts_of_rows(rows))
+        return list(zip(labels.tolist(), output.tolist(), strict=True))
 
 
 def _first_row(loaded: LoadedRelease) -> Row:

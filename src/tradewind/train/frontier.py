@@ -26,14 +26,14 @@ from tradewind.product import Evaluate, Product
 from tradewind.train.fairness import Adversary, FairTask, Penalty
 from tradewind.train.groups import Floats, Gap, Goal, Groups, decision_gap, value_gap
 from tradewind.train.reweighing import fair_weights
-from tradewind.train.shifts import equalise, shift_of
+from tradewind.train.shifts import equalise, shift_of_codes
 from tradewind.train.tasks import SupervisedTask, classification_figures, regression_figures
 
 By: TypeAlias = Literal["reweighing", "penalty", "adversarial", "thresholds"]
 
 # What each way is tried with, from plain training on. The steps are those between which figures moved (LAB.md).
 LADDERS: dict[By, tuple[float, ...]] = {
-    "penalty": (0.0, 1.0, 2.0, 4.0, 8.0),
+    "penalty": (0.0, 0.5, 1.0, 2.0, 4.0),
     "adversarial": (0.0, 0.03, 0.1, 0.3, 1.0),
     "reweighing": (0.0, 0.5, 1.0),
     "thresholds": (0.0, 3.0, 10.0, 30.0, 100.0),
@@ -184,7 +184,7 @@ class Fairness:
         self, strength: float, outputs: Floats, target_R: NDArray[Any], decision: _Decision,
         shifts: dict[str, dict[str, float]],
     ) -> Point:  # fmt: skip
-        decided_R = decision(outputs, shift_of(self.groups, shifts) if shifts else None)
+        decided_R = decision(outputs, shift_of_codes(self.groups, shifts) if shifts else None)
         gap = decision_gap(
             self.groups, decided_R, target_R, goal=self.goal, asked=self.asked, least=self.settings.fairness_least,
             weight_R=self._weight_R,

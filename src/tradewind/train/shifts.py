@@ -2,23 +2,19 @@
 
 The threshold of a row is the common one moved by the shift of each of its groups, one a sensitive column; a group that is
 missing or was not seen moves nothing. Not here: the common threshold (`evaluate/thresholds.py`), applying it
-(`engines/engine.py`), how strong it is to be (`frontier.py`).
+(`features/shifts.py`), how strong it is to be (`frontier.py`).
 
 Legend: R rows, G groups of all columns one after the other, J combinations of groups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
-
 import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.evaluate.slices import MISSING, OTHERS
+from tradewind.features.shifts import Shifts
 from tradewind.train.groups import Floats, Goal, Groups, trust
-
-Shifts: TypeAlias = Mapping[str, Mapping[str, float]]  # column → group → log-odds
 
 _REACH, _STEPS = 3.0, (0.25, 0.05, 0.01)
 _SWEEPS = 20
@@ -64,7 +60,7 @@ def equalise(
     return _named(groups, shift_G)
 
 
-def shift_of(groups: Groups, shifts: Shifts) -> Floats:
+def shift_of_codes(groups: Groups, shifts: Shifts) -> Floats:
     """What the common threshold is moved by, for each row [R]."""
     total = np.zeros(len(groups.codes_RC))
     for at, (column, names) in enumerate(zip(groups.columns, groups.names, strict=True)):
