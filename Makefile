@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= $(or $(TRADEWIND_DATA),../shared/data)
 
-.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated coverage privacy robustness fairness lock clean
+.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated reasons coverage privacy robustness fairness lock clean
 
 help:
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,9 @@ tuning: install  ## questions to a bank: a small model fine-tuned on pairs, its 
 
 robustness: install  ## chest X-rays learnt plainly and against FGSM, both attacked
 	$(BIN)/python benchmarks/robustness.py --data $(DATA)
+
+reasons: install  ## reason codes of one row on one core beside shap, on $(DATA)
+	$(BIN)/python benchmarks/reasons.py --data $(DATA)
 
 generated: install  ## 10,000 generated requests to a real server: no 5xx
 	cd benchmarks && ../$(BIN)/python generated.py
