@@ -56,6 +56,10 @@ class Source(Section):
     query: str | None = Field(None, description="SQL: the query; or name the table")
     table: str | None = Field(None, description="SQL: the table")
     licence: str | None = Field(None, description="Licence of the data, for the model card")
+    # Left out of every digest: saying later how rows came about must not train a model again.
+    collection: str | None = Field(
+        None, exclude=True, description="How, where and when the rows came about, for the transparency report"
+    )
 
 
 SourceField = Annotated[Source, BeforeValidator(_source, json_schema_input_type=str | Source)]
@@ -480,9 +484,25 @@ class Release(Section):
         "merged",
         description="Generation with LoRA: whole weights, or the adapter alone, for a base that is there already",
     )
-    description: str | None = None
-    intended_use: str | None = None
-    contact: str | None = None
+    description: str | None = Field(None, description="What it is, in a sentence or two")
+    intended_use: str | None = Field(None, description="What it is for, and for whom")
+    excluded_use: str | None = Field(None, description="What it must not be used for")
+    limitations: str | None = Field(None, description="Where it is known to be weak, beside what was measured")
+    risks: str | None = Field(None, description="What may go wrong for whom, and what is done about it")
+    oversight: str | None = Field(None, description="Who watches its answers, and how a person overrules it")
+    provider: str | None = Field(None, description="Who answers for it: the name of the company or person")
+    contact: str | None = Field(None, description="Where questions and complaints go")
+    licence: str | None = Field(
+        None, description="Licence of the model, best a name that Hugging Face knows: apache-2.0"
+    )
+    watts: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="Power that the machine draws in training, for the energy estimate where it cannot be measured",
+    )
+    answers: dict[Annotated[str, Field(pattern=r"^(annex-iv|nist|china)\.\S+$")], str] = Field(
+        default_factory=dict,
+        description="Texts for headings of the transparency report that nothing else fills: annex-iv.8, nist.govern-1.1",
+    )
 
 
 def _duration(value: object) -> object:

@@ -68,7 +68,7 @@ def test_the_bundle_holds_what_was_asked_for_with_its_figures(released: Path):
     assert sizes == sorted(sizes, reverse=True)
     for name in ("hf/model.safetensors", "genai/int4/genai_config.json", "golden.json", "report/card.md", "model.sig"):
         assert (release / name).is_file(), name
-    assert "bits per byte" in (release / "report" / "card.md").read_text()
+    assert "bits_per_byte" in (release / "report" / "card.md").read_text()
     model = AutoModelForCausalLM.from_pretrained(release / "hf")
     assert sum(weight.numel() for weight in model.parameters()) == manifest["parameters"]
 

@@ -75,6 +75,6 @@ def test_the_verb_prints_it(tmp_path, capsys) -> None:
     folder = write_product(tmp_path / "p")
     assert main(["card", "--privacy", "-C", str(folder), "--language", "zh"]) == 0
     assert capsys.readouterr().out.startswith("# 隐私告知")
-    assert main(["card", "--privacy", "--html", "-C", str(folder)]) == 0
+    assert main(["card", "--privacy", "--format", "html", "-C", str(folder)]) == 0
     assert capsys.readouterr().out.startswith("<!doctype html>")
-    assert main(["card", "--html", "-C", str(folder)]) == 2
+    assert main(["card", "--privacy", "--format", "pdf", "-C", str(folder)]) == 2

@@ -123,13 +123,6 @@ def test_promote_and_roll_back_move_the_live_alias(released, capsys):
     assert Path(second["artifacts"]["release"]).is_dir()
 
 
-def test_the_card_says_what_is_missing(released, capsys):
-    assert main(["card", "candidate", "-C", str(released)]) == 0
-    card = capsys.readouterr().out
-    assert card.startswith("---\n")
-    assert "`release.intended_use` in the product file" in card
-
-
 def test_init_writes_a_product_file_that_runs(released, tmp_path, capsys):
     folder = tmp_path / "new"
     assert main(["init", str(folder), "--source", str(released / "rows.csv"), "--target", "churn"]) == 0

@@ -52,7 +52,12 @@ VERBS = {
     "run": Verb("run", "All of these, as far as something changed.", _BUILD),
     "predict": Verb("predict", "Predict one row, or a file in bulk, from a release.", _USE, light="predict_rows"),
     "chat": Verb("chat", "Talk to a released language model in the terminal.", _USE, extra="serve"),
-    "card": Verb("card", "Print the model card of a release, or the privacy notice.", _USE),
+    "card": Verb(
+        "card",
+        "Print the model card of a release, its transparency report by a law's headings, or the privacy notice.",
+        _USE,
+        extra="serve",
+    ),
     "serve": Verb("serve", "Serve releases over HTTP with keys, plans and exact metering.", _USE, extra="serve"),
     "account": Verb("account", "Customers: their members, plans and subscriptions.", _SELL, extra="serve"),
     "key": Verb(

@@ -12,8 +12,8 @@ from tradewind.artifacts import Artifact
 from tradewind.cli.evaluate import Evaluation, evaluate, refuse_failed_gates
 from tradewind.cli.evaluate_language import evaluate_language, read_tasks
 from tradewind.cli.explained import spelled_out
-from tradewind.cli.figures import model_name
 from tradewind.cli.learnt import remember
+from tradewind.cli.paper import paper, stated
 from tradewind.cli.prepare import prepare, prepare_language
 from tradewind.cli.prices import refuse_below_cost
 from tradewind.cli.release_encoder import release_encoder
@@ -30,7 +30,6 @@ from tradewind.features.target import ClassTarget
 from tradewind.files import read_json
 from tradewind.privacy.retraining import fulfil
 from tradewind.release.bundle import Content, build
-from tradewind.release.card import Facts, render
 from tradewind.release.golden import Golden, calibrated, magnified, read_golden
 from tradewind.release.graph import int8_graph
 from tradewind.release.registry import register
@@ -117,16 +116,8 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
                 "report": evaluation.artifact.digest,
             },
             "plans": {name: plan.model_dump(mode="json") for name, plan in product.serve.plans.items()},
+            "stated": stated(session),
         }
-        card = render(
-            Facts(
-                manifest,
-                evaluation.content,
-                dataset.profile,
-                product.resolved(),
-                {**run.summary, "model": model_name(run)},
-            )
-        )
         content = Content(
             manifest=manifest,
             graph=evaluation.graph,
@@ -138,7 +129,9 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
                 **read_json(evaluation.artifact.folder / STATE_FILE),
                 "explain": spelled_out(product, features),
             },
-            card=card,
+            paper=lambda whole: paper(
+                session, "predictor", whole, dataset=dataset.artifact, run=run.artifact, report=evaluation.artifact
+            ),
             graph_int8=graph_int8,
         )
         artifact = build(session.workspace, content, pair, parents=manifest["parents"])

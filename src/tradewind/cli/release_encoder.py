@@ -12,14 +12,15 @@ from typing import Any
 
 from tradewind import __version__
 from tradewind.artifacts import Artifact, open_artifact
+from tradewind.cli.paper import paper, stated
 from tradewind.cli.session import Session
 from tradewind.data.corpus import Corpus
 from tradewind.engines.loading import verify_release
-from tradewind.files import digest_json, read_json, write_text
+from tradewind.files import digest_json, read_json
 from tradewind.model.text_encoder import TOLERANCE, export_encoder
 from tradewind.privacy.retraining import fulfil
 from tradewind.release import encoder as encoders
-from tradewind.release.bundle import FORMAT, seal
+from tradewind.release.bundle import FORMAT, seal, write_paper
 from tradewind.release.encoder import EncoderGolden
 from tradewind.release.registry import register
 from tradewind.release.signing import key_pair, make_key_pair
@@ -39,12 +40,17 @@ def release_encoder(session: Session, corpus: Corpus, run: LanguageRun) -> Artif
         parents = {"dataset": corpus.artifact.digest, "run": run.artifact.digest}
         plans = {name: plan.model_dump(mode="json") for name, plan in session.product.serve.plans.items()}
         about = session.product.release.model_dump(mode="json")
-        made_of = {"format": FORMAT, "made_with": __version__, "parents": parents, "release": about, "plans": plans}
+        made_of = {"format": FORMAT, "made_with": __version__, "parents": parents, "release": about, "plans": plans,
+                   "stated": stated(session)}  # fmt: skip
         artifact = workspace.find("release", digest_json(made_of))
         if artifact is None:
             with workspace.making("release", made_of, parents=parents) as folder:
                 manifest = {"made_with": __version__, "parents": parents, "plans": plans}
-                seal(folder, manifest | _fill(session, corpus, run, folder), pair)
+                manifest |= _fill(session, corpus, run, folder)
+                write_paper(
+                    folder, paper(session, "encoder", manifest, dataset=corpus.artifact, run=run.artifact, report=None)
+                )
+                seal(folder, manifest, pair)
             artifact = open_artifact(workspace.folder("release", digest_json(made_of)), kind="release")
         verify_release(artifact.folder, public_key=pair.public)
         version = register(workspace, artifact.digest, artifact.folder)
@@ -72,11 +78,8 @@ def _fill(session: Session, corpus: Corpus, run: LanguageRun, folder: Path) -> d
     golden = EncoderGolden(tuple(map(tuple, texts)), vectors, TOLERANCE)
     encoders.write_encoder_golden(folder / encoders.GOLDEN, golden)
     session.voice.say(f"vectors of {engine_facts['width']} numbers, {difference:.1g} from the encoder's")
-    product = session.product
-    (folder / "report").mkdir()
-    write_text(folder / "report" / "card.md", _card(product.product, product.release.description, engine_facts))
     return {
-        "product": product.product,
+        "product": session.product.product,
         "task": encoders.TASK,
         **engine_facts,
         "parity": {"largest_difference": difference, "tolerance": TOLERANCE},
@@ -87,11 +90,3 @@ def _fill(session: Session, corpus: Corpus, run: LanguageRun, folder: Path) -> d
 
 def _text(document: dict[str, Any]) -> str:
     return str(document["text"]) if "text" in document else str(document["messages"][-1].get("content") or "")
-
-
-def _card(name: str, description: str | None, facts: dict[str, Any]) -> str:
-    return (
-        f"---\npipeline_tag: feature-extraction\n---\n\n# {name}\n\n{description or 'Not stated.'}\n\n"
-        f"A text encoder trained on masked words: vectors of {facts['width']} numbers, each the normalised mean over the "
-        f"tokens of a text of at most {facts['context']} tokens.\n"
-    )

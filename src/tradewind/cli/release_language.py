@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tradewind import __version__
 from tradewind.artifacts import Artifact, open_artifact
 from tradewind.cli.evaluate_language import LanguageEvaluation
+from tradewind.cli.paper import paper, stated
 from tradewind.cli.prices import refuse_below_cost
 from tradewind.cli.session import Session
 from tradewind.cli.token_cost import below_cost_of_tokens, token_cost
@@ -31,15 +32,14 @@ from tradewind.engines.scoring import token_losses
 from tradewind.errors import ModelError, VerificationFailed
 from tradewind.evaluate.report import JSON_FILE, PAGE_FILE
 from tradewind.features.language import LanguageTokenizer
-from tradewind.files import digest_json, read_json, write_text
+from tradewind.files import digest_json, read_json
 from tradewind.model.decoder_config import DecoderConfig
 from tradewind.model.genai import Precision, build_genai
 from tradewind.model.hf_folder import read_config
 from tradewind.privacy.retraining import fulfil
 from tradewind.release import language as bundles
-from tradewind.release.bundle import FORMAT, seal
+from tradewind.release.bundle import FORMAT, seal, write_paper
 from tradewind.release.language import LanguageGolden, PrecisionFigures
-from tradewind.release.language_card import render_language
 from tradewind.release.registry import register
 from tradewind.release.signing import KeyPair, key_pair, make_key_pair
 from tradewind.train.language import LanguageRun
@@ -75,6 +75,7 @@ def release_language(session: Session, corpus: Corpus, run: LanguageRun, evaluat
             "parents": parents,
             "release": settings.model_dump(mode="json"),
             "plans": plans,
+            "stated": stated(session),
         }
         serve = session.product.serve
         if serve.machine_hour is not None:  # what a token costs stands in the manifest
@@ -166,13 +167,15 @@ def _fill(
         "base": bundles.weight_digests(Path(pretrained)) if alone and pretrained else None,
     }
 
-    # 4. The report and the card; then all is signed.
+    # 4. The report and the transparency report; then all is signed.
     report = folder / "report"
     report.mkdir()
     for name in (JSON_FILE, PAGE_FILE):
         shutil.copyfile(evaluation.artifact.folder / name, report / name)
-    card = render_language(manifest, evaluation.content, product.resolved(), run.summary)
-    write_text(report / "card.md", card)
+    write_paper(
+        folder,
+        paper(session, "language", manifest, dataset=corpus.artifact, run=run.artifact, report=evaluation.artifact),
+    )
     seal(folder, manifest, pair)
 
 

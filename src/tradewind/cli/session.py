@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from tradewind import product_file
 from tradewind.artifacts import Workspace
 from tradewind.product import Product
+from tradewind.release.transparency.frames import check_answers
 
 FolderOption = Annotated[Path, typer.Option("-C", "--directory", help="The product's folder.", show_default=False)]
 SetOption = Annotated[
@@ -100,6 +101,7 @@ class Session:
     def open(cls, folder: Path, changes: Sequence[str] | None = None) -> Session:
         """Reads `tradewind.yaml` in `folder`. Raises ProductFileError."""
         product = product_file.load(folder, changes=changes or ())
+        check_answers(product.release.answers)
         base = (folder if folder.is_dir() else folder.parent).resolve()
         return cls(base, _placed(product, base), Workspace.of(base), Voice(language=product.language))
 

@@ -6,27 +6,28 @@ columns.json    the fitted columns
 schema.json     JSON Schema of a row and of an answer
 trust.json      what stands beside an answer: conformal quantiles, the domain, words of reasons
 golden.json     raw rows and the outputs the trainer gave for them
-report/         report.json, report.html, card.md
+report/         report.json, report.html; card.md and the rest of the transparency report (`transparency/`)
 model.sig       signature over all of these
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tradewind.artifacts import RECORD, Artifact, Workspace, check_files, open_artifact
 from tradewind.errors import ArtifactError, VerificationFailed
-from tradewind.files import digest_file, digest_json, read_json, write_json
+from tradewind.files import digest_file, digest_json, read_json, write_bytes, write_json
 from tradewind.release.golden import Golden, write_golden
 from tradewind.release.signing import PUBLIC_KEY, SIGNATURE, KeyPair, check, sign
 
 FORMAT = 1
 TRUST = "trust.json"
-_REQUIRED = ("manifest.json", "model.onnx", "columns.json", "schema.json", "golden.json")
+GRAPH, GRAPH_INT8 = "model.onnx", "model.int8.onnx"
+_REQUIRED = ("manifest.json", GRAPH, "columns.json", "schema.json", "golden.json")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Content:
-    """What goes into a release. `manifest` lacks only format and file digests, which `build` adds."""
+    """What goes into a release. `manifest` lacks only format and file digests, which `build` adds. `paper` makes the
+    files of the transparency report, by path, from the whole manifest; it is asked only where the release is made."""
 
     manifest: Mapping[str, Any]
     graph: Path
@@ -45,7 +47,7 @@ class Content:
     schema: Mapping[str, Any]
     golden: Golden
     report_files: Mapping[str, Path]
-    card: str
+    paper: Callable[[Mapping[str, Any]], Mapping[str, bytes]]
     graph_int8: bytes | None = None
     trust: Mapping[str, Any] = field(default_factory=dict)
 
@@ -62,9 +64,9 @@ def build(workspace: Workspace, content: Content, pair: KeyPair, *, parents: Map
     if found := workspace.find("release", digest):
         return found
     with workspace.making("release", made_of, parents=parents) as folder:
-        shutil.copyfile(content.graph, folder / "model.onnx")
+        shutil.copyfile(content.graph, folder / GRAPH)
         if content.graph_int8 is not None:
-            (folder / "model.int8.onnx").write_bytes(content.graph_int8)
+            (folder / GRAPH_INT8).write_bytes(content.graph_int8)
         write_json(folder / "columns.json", content.columns)
         write_json(folder / "schema.json", content.schema)
         write_json(folder / TRUST, content.trust)
@@ -72,14 +74,20 @@ def build(workspace: Workspace, content: Content, pair: KeyPair, *, parents: Map
         (folder / "report").mkdir()
         for name, path in content.report_files.items():
             shutil.copyfile(path, folder / "report" / name)
-        (folder / "report" / "card.md").write_text(content.card, encoding="utf-8")
         manifest = {
             **content.manifest,
-            "graph": "model.onnx",
-            "graph_int8": "model.int8.onnx" if content.graph_int8 is not None else None,
+            "graph": GRAPH,
+            "graph_int8": GRAPH_INT8 if content.graph_int8 is not None else None,
         }
+        write_paper(folder, content.paper(manifest))
         seal(folder, manifest, pair)
     return open_artifact(workspace.folder("release", digest), kind="release")
+
+
+def write_paper(folder: Path, files: Mapping[str, bytes]) -> None:
+    """The files of the transparency report, by path."""
+    for name, content in files.items():
+        write_bytes(folder / name, content)
 
 
 def seal(folder: Path, manifest: Mapping[str, Any], pair: KeyPair) -> None:

@@ -4,7 +4,7 @@ manifest.json   what it is: product, task "embedding", width, context, vocabular
 hf/             the weights and the tokeniser, as a text column's `pretrained:` takes them
 encoder.onnx    tokens [B, T] and which are there, to vectors [B, D] of length 1
 golden.json     texts as tokens and the trainer's vectors
-report/card.md
+report/         card.md and the rest of the transparency report
 model.sig       signature over all of these
 
 Legend: B texts, T tokens, D width.

@@ -5,7 +5,7 @@ hf/                    the weights and the tokeniser, as `from_pretrained` opens
 genai/PRECISION/       a graph with weights, as ONNX Runtime GenAI opens it
 adapter/               of LoRA: the adapter in PEFT's layout
 golden.json            prompts and the logits that the trainer gave for their last tokens
-report/                report.json, report.html, card.md
+report/                report.json, report.html; card.md and the rest of the transparency report
 model.sig              signature over all of these
 
 An adapter that ships alone has `tokenizer/` and `adapter/` in place of the first two; the manifest's `base` holds digests of

@@ -7,7 +7,6 @@ split, which no training sees (`evaluate/generation.py`).
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +43,7 @@ from tradewind.train.language_tasks import (
     reference_of,
 )  # fmt: skip
 from tradewind.train.loop import Fitted, Progress, fit
+from tradewind.train.power import Meter
 from tradewind.train.steplog import open_sinks
 from tradewind.train.tasks import BatchSource
 
@@ -152,7 +152,7 @@ class _Fitting:
         )  # fmt: skip
         write_json(folder / "product.json", plan.product.model_copy(update={"train": self.settings}).resolved())
         self.estimate = Estimate.of(self.work, self.speed)
-        self.cpu_s = 0.0  # of this attempt's training, its evaluations included
+        self.meter = Meter()  # of this attempt's training, its evaluations included
         self.pace = Pace(self.work.operations_per_token, self.speed.peak_per_s)
         self.task = self._task(self.speed.way.precision)
 
@@ -161,14 +161,13 @@ class _Fitting:
         assert isinstance(self.settings.steps, int)
         per_epoch = math.ceil(len(self.batches) / self.settings.accumulate)
         epochs = math.ceil(self.settings.steps / per_epoch)
-        began = time.process_time()
-        fitted = fit(
-            self.model, self.task, self.batches, settings=self.settings.model_copy(update={"epochs": epochs}),
-            folder=self.folder, fingerprint=self.corpus.tokenizer.fingerprint, device=self.device,
-            precision=self.speed.way.precision, progress=progress, steps=self.settings.steps,
-            sinks=open_sinks(self.settings.sinks, self.folder, product=self.plan.product.product),
-        )  # fmt: skip
-        self.cpu_s = time.process_time() - began
+        with self.meter:
+            fitted = fit(
+                self.model, self.task, self.batches, settings=self.settings.model_copy(update={"epochs": epochs}),
+                folder=self.folder, fingerprint=self.corpus.tokenizer.fingerprint, device=self.device,
+                precision=self.speed.way.precision, progress=progress, steps=self.settings.steps,
+                sinks=open_sinks(self.settings.sinks, self.folder, product=self.plan.product.product),
+            )  # fmt: skip
         assert isinstance(self.settings.threads, int)
         with reproducible(seed=self.settings.seed, threads=self.settings.threads, device=self.device):
             last = self._held(share=_LAST_HELD_SHARE, least=_LAST_HELD_TOKENS)
@@ -179,7 +178,7 @@ class _Fitting:
         per_epoch = math.ceil(len(self.batches) / self.settings.accumulate)
         named = {name.removeprefix("validation_"): value for name, value in figures.items()}
         return {
-            "seconds": fitted.seconds, "cpu_s": self.cpu_s, "steps": fitted.steps, "tokens": self.pace.tokens, "learnt": self.pace.learnt,
+            "seconds": fitted.seconds, **self.meter.to_json(), "steps": fitted.steps, "tokens": self.pace.tokens, "learnt": self.pace.learnt,
             **self.pace.whole(fitted.seconds), "parameters": self.work.parameters,
             "best_step": min(fitted.best_epoch * per_epoch, fitted.steps), "monitor": fitted.monitor,
             "loss": named.get("loss"), "bits_per_byte": named.get("bits_per_byte"), "validation": named,

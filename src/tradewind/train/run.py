@@ -41,6 +41,7 @@ from tradewind.train.frontier import Fairness, Point
 from tradewind.train.guards import check_target
 from tradewind.train.loop import Fitted, Progress, fit
 from tradewind.train.objectives import Objective, balanced_weights
+from tradewind.train.power import Meter
 from tradewind.train.privacy import Private
 from tradewind.train.robustness import withstanding
 from tradewind.train.steplog import open_sinks
@@ -134,11 +135,12 @@ def train(
         write_json(folder / "product.json", product.resolved())
         threads = _threads(folder, product, device, small=not features.layout.tensors)
         fitting = _Fitting(product, dataset, folder, device, precision, threads, progress)
-        model, fitted = fitting.first() if fairness is None else fitting.fairest(fairness)
-        refitted = None
-        if settings.refit and held.rows:
-            _write_held_out(folder, model, features, held)
-            model, refitted = fitting.again(fitted.best_epoch)
+        with Meter() as meter:
+            model, fitted = fitting.first() if fairness is None else fitting.fairest(fairness)
+            refitted = None
+            if settings.refit and held.rows:
+                _write_held_out(folder, model, features, held)
+                model, refitted = fitting.again(fitted.best_epoch)
         # ---- 4. what it leaves behind
         save_model(model, folder / "best.safetensors", metadata={"fingerprint": features.fingerprint})
         raw, golden = golden_rows(features, held if held.rows else split)
@@ -147,7 +149,7 @@ def train(
         spent = None if fitting.private is None else fitting.private.end(fitted.steps)
         fair = {} if fitting.frontier is None else {"fairness": fitting.frontier}
         summary = _summary(fitted, refitted, report, model, split.rows)
-        write_json(folder / "summary.json", summary | {"privacy": spent} | fair)
+        write_json(folder / "summary.json", summary | meter.to_json() | {"privacy": spent} | fair)
     made = workspace.find("run", digest_json(made_of))
     assert made is not None
     return Run(made)

@@ -1,0 +1,216 @@
+"""The words of the transparency report in English and Chinese. Not here: headings (`frames.py`).
+
+Names of settings and of figures are what the product file and the API call them, and stay as they are; Chinese explains the
+usual figures beside them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_WORDS: Mapping[str, tuple[str, str]] = {
+    # sentences
+    "not_stated": ("Not stated.", "未填写。"),
+    "fill": ("Not stated. Fill in {field}.", "未填写。请在产品文件中填写 {field}。"),
+    "nothing": ("This release records nothing here.", "本版本在此没有记录。"),
+    "not_examined": ("Not examined in this release: not measured.", "本版本未进行此项检验，没有测量值。"),
+    "no_texts": ("No column holds texts in which personal data could be looked for.", "没有可供查找个人信息的文本列。"),
+    "no_sensitive": ("The product file names no sensitive column.", "产品文件没有指定敏感列。"),
+    "nothing_missing": ("Nothing: every field is filled in.", "无：所有字段均已填写。"),
+    "missing_note": ("Nobody filled these in, and nothing was put in their place:", "以下内容无人填写，也没有以其他内容代替："),
+    "first_release": ("There is no release before this one.", "这是第一个版本。"),
+    "nothing_to_compare": ("The release before it holds no transparency report to compare with.", "上一版本没有可供比较的透明度报告。"),
+    "no_changes": ("Nothing that this report says differs from the last release.", "本报告的内容与上一版本没有差异。"),
+    "none_cleaned": ("Nothing had to be repaired and no row was rejected.", "无需处理，也没有剔除任何行。"),
+    "none_personal": ("The search for personal data in texts found none.", "在文本中查找个人信息，没有发现。"),
+    "personal_off": ("Nobody looked for personal data (data.clean.pii: keep).", "没有查找个人信息（data.clean.pii: keep）。"),
+    "no_gates": ("No gate was set.", "未设门槛。"),
+    "no_pretrained": ("Trained from the start; no pretrained model is part of it.", "从零训练，不含预训练模型。"),
+    "no_energy": (
+        "No estimate: the processors' power could not be read, and release.watts is not filled in.",
+        "无法估算：处理器功率无法读取，且未填写 release.watts。",
+    ),
+    "energy_rapl": (
+        "Seconds of training times the mean power that the processors' own counters (RAPL) gave meanwhile; memory, disks and what "
+        "else the machine did are not told apart.",
+        "训练秒数乘以同期处理器计数器（RAPL）给出的平均功率；未区分内存、磁盘及机器的其他任务。",
+    ),
+    "energy_stated": (
+        "Seconds of training times the power that the product file states (release.watts).",
+        "训练秒数乘以产品文件所填功率（release.watts）。",
+    ),
+    "interval_note": ("Intervals are of 95 %, by bootstrap, where a figure has one.", "区间为 95% 自助区间（如有）。"),
+    "shown_note": (
+        "Every number names its evidence, and tradewind verify computes it again.",
+        "每个数字均标明证据，可用 tradewind verify 重新计算。",
+    ),
+    "evidence_note": ("Files of this release that the numbers are taken from.", "数字所依据的文件（均在本版本中）。"),
+    "predicts": ("This release predicts; it generates no content to be labelled.", "本版本仅作预测，不生成需要标识的内容。"),
+    "implicit": (
+        "Every reply of the server carries metadata that says so (headers and an AIGC object with the fields of GB 45438-2025).",
+        "服务端的每个应答都带有隐式标识（响应头与含 GB 45438-2025 各字段的 AIGC 元数据）。",
+    ),
+    "explicit_none": ("The text itself carries no label (serve.mark: none).", "文本本身不带显式标识（serve.mark: none）。"),
+    "explicit_text": ("The text itself says that it was generated (serve.mark: text).", "文本本身带有显式标识（serve.mark: text）。"),
+    "more_in_report": ("Further values stand in report.json.", "其余数值见 report.json。"),
+    # table heads and labels
+    "what": ("What", "项目"), "value": ("Value", "值"), "figure": ("Figure", "指标"), "interval": ("Interval", "区间"),
+    "source": ("Source", "来源"), "rows": ("Rows", "行数"), "count": ("Count", "数量"), "split": ("Split", "划分"),
+    "before": ("Before", "此前"), "now": ("Now", "现在"), "difference": ("Difference", "差异"), "setting": ("Setting", "设置"),
+    "file": ("File", "文件"), "digest": ("SHA-256", "SHA-256"), "gate": ("Gate", "门槛"), "measured": ("Measured", "实测"),
+    "passed": ("passed", "通过"), "failed": ("failed", "未通过"), "verdict": ("Verdict", "结论"), "yes": ("yes", "是"), "no": ("no", "否"),
+    "missing_mark": ("missing", "缺失"), "not_there": ("not there", "无"), "repair": ("Repair", "处理"), "rejected": ("Rejected rows", "剔除的行"),
+    "kind": ("Kind", "类型"), "part": ("Part", "用途"), "columns": ("Columns", "列数"), "class": ("Class", "类别"),
+    "where": ("Where", "位置"), "gap": ("Gap", "差距"), "clear": ("Clear", "显著"), "baseline": ("Baseline", "基线"),
+    "to": ("to", "至"), "precision": ("Precision", "精度"), "megabytes": ("Megabytes", "兆字节"), "loss": ("Loss", "损失"),
+    "bits_per_byte": ("bits per byte", "每字节比特数"), "token": ("Token", "词元"), "milliseconds": ("Milliseconds", "毫秒"),
+    "seconds_of_one": ("Processor seconds", "处理器秒"), "price": ("Price", "价格"), "written_alone": ("written alone", "单独生成"), "written_beside": ("written beside others", "并行生成"),
+    "read": ("read", "读入"), "one_row": ("one row alone", "单行请求"), "bulk_row": ("a row in bulk", "批量每行"),
+    "found": ("Found", "发现"), "language": ("Language", "语言"), "documents": ("Documents", "文档数"), "tokens": ("Tokens", "词元"),
+    "contents": ("Contents", "目录"), "for_product": ("of {product}", "{product}"), "files": ("Files", "文件数"), "bytes": ("Bytes", "字节"),
+    "follows": ("Follows version", "上一版本"), "product": ("Product", "产品"), "task": ("Task", "任务"), "target": ("Target", "目标"),
+    "classes": ("Classes", "类别"), "positive": ("Positive class", "正类"), "threshold": ("Threshold", "阈值"),
+    "model": ("Model", "模型"), "family": ("Family", "模型族"), "parameters": ("Parameters", "参数量"), "context": ("Context, tokens", "上下文（词元）"),
+    "vocabulary": ("Vocabulary", "词表"), "width": ("Width of a vector", "向量维度"), "made_with": ("Made with Tradewind", "制作版本（Tradewind）"),
+    "licence": ("Licence", "许可证"), "collection": ("How the rows came about", "数据的采集方式"), "test.licence": ("Licence of the test rows", "测试数据许可证"),
+    "test.collection": ("How the test rows came about", "测试数据的采集方式"), "contact": ("Contact", "联系方式"), "provider": ("Provider", "提供者"),
+    "description": ("Description", "说明"), "intended_use": ("Intended use", "预期用途"), "excluded_use": ("Excluded uses", "不适用的用途"),
+    "limitations": ("Limits", "局限"), "risks": ("Risks", "风险"), "oversight": ("Human oversight", "人工监督"), "watts": ("Power, watts", "功率（瓦）"),
+    "primary": ("Leading figure", "主要指标"), "stated_licence": ("Licence of the model", "模型许可证"),
+    "objective": ("Objective", "训练目标"), "adapt": ("Adapted by", "微调方式"), "steps": ("Steps", "步数"), "epochs": ("Epochs", "轮数"),
+    "best_epoch": ("Best epoch", "最佳轮次"), "best_step": ("Best step", "最佳步"), "stopped": ("Stopped because", "停止原因"),
+    "resumed": ("Resumed after a break", "曾中断续训"), "refit_epochs": ("Then trained again, epochs", "再次训练轮数"),
+    "seconds": ("Seconds of training", "训练秒数"), "processor_seconds": ("Processor seconds", "处理器秒数"),
+    "operations": ("Operations", "运算次数"), "learnt_parameters": ("Parameters that learn", "可训练参数"), "energy": ("Energy, kWh", "能耗（千瓦时）"),
+    "device": ("Device", "设备"), "machine": ("Machine", "机器"), "processors": ("Processors", "处理器核心"), "threads": ("Threads", "线程"),
+    "system": ("System", "操作系统"), "python": ("Python", "Python"), "torch": ("PyTorch", "PyTorch"),
+    "temperature": ("Temperature", "温度"), "log_loss_before": ("Log loss before calibration", "校准前对数损失"),
+    "train": ("training", "训练集"), "validation": ("validation", "验证集"), "test": ("test", "测试集"), "test_rows": ("Rows that the figures are of", "指标所用行数"), "all": ("all", "全部"),
+    "sensitive": ("Sensitive columns", "敏感列"), "sensitive_as_input": ("The model sees them", "作为模型输入"), "subject": ("Column of the subject", "数据主体列"),
+    "consent": ("Column of consent", "同意列"), "purpose": ("Purpose agreed to", "同意的目的"), "split_by": ("Split by", "划分方式"),
+    "parity": ("Largest difference from the trainer's outputs", "与训练输出的最大差异"), "parity_tolerance": ("Allowed", "允许值"),
+    "abstain_below": ("No answer below a confidence of", "低于此置信度不作答"), "store.inputs": ("Inputs are kept", "输入保存期限"),
+    "store.outputs": ("Answers are kept", "应答保存期限"), "store.consent": ("Consent to keep them", "保存是否需要同意"),
+    "trained_from": ("Pretrained model", "预训练模型"), "graph": ("Graph", "计算图"), "graph_int8": ("8-bit graph", "8 位计算图"), "meters": ("Billed by", "计量单位"),
+    "dataset": ("Dataset", "数据集"), "run": ("Run", "训练"), "report": ("Report", "评估报告"),
+    "verbatim": ("Longest passage written as in training, tokens", "与训练文本逐字相同的最长片段（词元）"), "longest": ("Longest run, tokens", "最长连续（词元）"),
+    "affected": ("Affected samples", "受影响样本"), "samples": ("Samples written", "生成样本数"), "pii_samples": ("Samples with personal data", "含个人信息的样本"),
+    "holds": ("holds", "成立"), "violated": ("violated", "不成立"), "not enough data": ("not enough data", "数据不足"),
+    "better": ("better", "更好"), "worse": ("worse", "更差"), "unclear": ("no clear difference", "无明显差异"),
+    "lead": ("Lead over the best baseline", "对最好基线的领先"),
+    "processor": ("Measured on", "测量环境"), "how": ("How", "方法"), "alone": ("Price of one alone", "单独成本"), "bulk": ("Price in bulk", "批量成本"),
+    # what cleaning did, why rows were rejected
+    "whitespace": ("spaces trimmed", "去除多余空格"), "missing_word": ("words that mean missing", "表示缺失的词"),
+    "units": ("numbers read with their unit", "按单位读出的数值"), "not_a_number": ("no number, taken as missing", "不是数值，按缺失处理"),
+    "label_full_stop": ("full stop after the label removed", "去除标签末尾句点"), "impossible": ("impossible value", "不可能的取值"),
+    "duplicate": ("exact copies", "完全重复"), "duplicates": ("exact copies", "完全重复"), "near_duplicate": ("near copies", "近似重复"),
+    "near_duplicates": ("near copies", "近似重复"), "duplicate_in_own_file": ("copies within a file of its own, kept", "自带文件中的重复，保留"),
+    "copy_across_splits": ("copies on both sides of a split", "跨划分的重复"), "label_conflict": ("equal inputs, different targets", "输入相同而目标不同"),
+    "class_unseen": ("class that training never sees", "训练集没有的类别"), "target_missing": ("target is missing", "目标缺失"),
+    "weight_invalid": ("weight is missing or negative", "权重缺失或为负"), "time_missing": ("moment is missing", "时间缺失"),
+    "image_unreadable": ("image cannot be read", "图片无法读取"), "contamination": ("training text that a test holds", "与测试重叠的训练文本"),
+    "line_ends": ("line ends made one", "统一换行符"), "email": ("e-mail addresses", "电子邮箱"), "phone": ("phone numbers", "电话号码"),
+    "identity_card": ("identity cards", "身份证号"), "bank_card": ("bank cards", "银行卡号"), "iban": ("IBANs", "国际银行账号"), "ip": ("IP addresses", "IP 地址"),
+    "number": ("numbers", "数值"), "category": ("categories", "类别"), "date": ("dates", "日期"), "text": ("texts", "文本"), "image": ("images", "图像"),
+    "identifier": ("identifiers", "标识符"), "input": ("input", "输入"), "dropped": ("dropped", "舍弃"), "weight": ("weight", "权重"),
+    # rooms of trust
+    "room": ("Examined for", "检验项目"), "state": ("State", "状态"), "examined": ("measured", "已测量"), "not_measured": ("not measured", "未测量"),
+    "fairness": ("Fairness", "公平性"), "robustness": ("Robustness", "稳健性"), "explanations": ("Explanations", "解释"),
+    "uncertainty": ("Uncertainty", "不确定性"), "membership": ("Membership inference", "成员推断"),
+    "group": ("group", "组"), "low": ("Low", "下限"), "high": ("High", "上限"), "bound": ("Bound", "界限"), "enough": ("Enough rows", "数据足够"),
+    "ends": ("Between", "两端"), "least": ("Least rows of a group", "每组最少行数"), "left_out": ("Left out", "未计入"), "coverage": ("Coverage", "覆盖率"),
+}  # fmt: skip
+
+_FIGURES_ZH: Mapping[str, str] = {
+    "accuracy": "准确率", "balanced_accuracy": "平衡准确率", "precision": "精确率", "recall": "召回率", "precision_macro": "宏平均精确率",
+    "recall_macro": "宏平均召回率", "f1_macro": "宏平均 F1", "f1_micro": "微平均 F1", "f1_weighted": "加权 F1", "log_loss": "对数损失",
+    "brier": "Brier 分数", "ece": "校准误差", "rmse": "均方根误差", "mse": "均方误差", "mae": "平均绝对误差", "bits_per_byte": "每字节比特数",
+    "perplexity": "困惑度", "loss": "损失", "pii_share": "含个人信息比例", "verbatim_share": "逐字重复比例", "longest_verbatim": "最长逐字重复",
+    "demographic_parity_difference": "人口均等差", "demographic_parity_ratio": "人口均等比", "equalized_odds_difference": "均等几率差",
+    "equalized_odds_ratio": "均等几率比", "equal_opportunity_difference": "机会均等差", "predictive_parity_difference": "预测均等差",
+    "accuracy_difference": "准确率差",
+}  # fmt: skip
+
+
+# Words that settings and records use for what they say, where people read them.
+_VALUES: Mapping[str, tuple[str, str]] = {
+    "classification": ("classification", "分类"), "regression": ("regression", "回归"), "generation": ("generation", "文本生成"),
+    "recommendation": ("recommendation", "推荐"), "translation": ("translation", "翻译"), "embedding": ("embedding", "文本向量"),
+    "random": ("random", "随机"), "time": ("time", "时间"), "group": ("group", "分组"), "never": ("never", "不保存"),
+    "not_needed": ("not needed", "不需要"), "unless_withdrawn": ("unless it is withdrawn", "撤回前有效"), "required": ("required", "必须"),
+    "epochs": ("all epochs were done", "轮数用尽"), "early": ("no further gain (early stop)", "不再提升（提前停止）"),
+    "steps": ("all steps were done", "步数用尽"), "mlm": ("masked words", "掩码词"), "lm": ("next token", "下一词元"),
+    "frozen": ("frozen", "冻结"), "full": ("all weights", "全部权重"), "lora": ("LoRA", "LoRA"), "none": ("none", "无"),
+}  # fmt: skip
+
+# Sentences of records by pattern; a number in them is kept.
+_SENTENCES = tuple(
+    (re.compile(pattern), chinese)
+    for pattern, chinese in (
+        (r"^sensitive, kept for fairness only$", "敏感列，仅用于公平性检验"),
+        (r"^the target$", "目标列"),
+        (r"^the weight of a row$", "行的权重"),
+        (r"^the group of a row$", "行的分组"),
+        (r"^says the split of a row$", "指明行所属的划分"),
+        (r"^dropped in the product file$", "产品文件中指定舍弃"),
+        (r"^not among data\.only$", "不在 data.only 之列"),
+        (r"^no value in any training row$", "训练集中没有任何取值"),
+        (r"^constant: the same in all training rows$", "常量：训练集中取值全部相同"),
+        (r"^gives the target away$", "泄露目标"),
+        (r"^identifier: .*$", "标识符列"),
+        (r"^whom a row is about.*$", "数据主体列"),
+        (r"^.*\bconsent\b.*$", "同意列"),
+        (
+            r"^processor seconds of one thread, from a row as a client sends it to its answer: the median over (\d+) calls of one "
+            r"row each, and (\d+) rows in bulk divided by their number; HTTP, keys and metering come on top$",
+            r"单线程处理器秒，自客户端提交一行至得到应答：取 \1 次单行调用的中位数，以及批量 \2 行的平均值；HTTP、密钥与计量的开销另计",
+        ),
+        (
+            r"^processor seconds of one thread for a token of (\w+): written by a lone answer \(alone\), by (\d+) answers at once "
+            r"\(bulk\), or read in a prompt of (\d+) tokens; HTTP, keys and metering come on top$",
+            r"\1 精度下每个词元的单线程处理器秒：单独生成一个应答、同时生成 \2 个应答、或读入 \3 个词元的提示；HTTP、密钥与计量的开销另计",
+        ),
+        (r"^only the class (.+) occurs in the split$", r"数据中只有类别 \1"),
+        (r"^the positive class (.+) does not occur in the split$", r"数据中没有正类 \1"),
+        (r"^the split has no rows$", "数据为空"),
+        (r"^the target has one value only in the split$", "目标只有一个取值"),
+        (r"^it is undefined on this split$", "在此数据上无定义"),
+    )
+)
+
+
+class Words:
+    """The words of one language."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._at = 1 if language == "zh" else 0
+
+    def __call__(self, key: str, **values: object) -> str:
+        text = _WORDS[key][self._at]
+        return text.format(**values) if values else text
+
+    def name(self, word: str) -> str:
+        """A word of the evidence, where it is known; else as it stands there, underscores as blanks."""
+        return _WORDS[word][self._at] if word in _WORDS else word.replace("_", " ")
+
+    def value(self, word: str) -> str:
+        """A word that a record uses, as people read it."""
+        return _VALUES[word][self._at] if word in _VALUES else word
+
+    def sentence(self, text: str) -> str:
+        """A sentence of a record, in Chinese where it is known."""
+        if self._at:
+            for pattern, chinese in _SENTENCES:
+                if pattern.match(text):
+                    return pattern.sub(chinese, text)
+        return text
+
+    def figure(self, name: str) -> str:
+        """`roc_auc`, and in Chinese what it is called."""
+        return f"{name}（{_FIGURES_ZH[name]}）" if self._at and name in _FIGURES_ZH else name
+
+    @property
+    def colon(self) -> str:
+        return "：" if self._at else ": "
