@@ -58,7 +58,7 @@ def build(workspace: Workspace, content: Content, pair: KeyPair, *, parents: Map
         "format": FORMAT,
         "manifest": dict(content.manifest),
         "graph": digest_file(content.graph),
-        "trust": dict(content.trust),
+        "trust": digest_json(dict(content.trust)),  # words of people stand in it, and a record is never struck
     }
     digest = digest_json(made_of)
     if found := workspace.find("release", digest):
