@@ -31,6 +31,7 @@ from tradewind.release import amend
 from tradewind.release.golden import Golden, object_array, write_golden
 from tradewind.release.registry import Registry
 from tradewind.release.signing import key_pair
+from tradewind.release.transparency.files import make_again
 
 KINDS: tuple[Kind, ...] = ("dataset", "run", "report", "release")
 
@@ -151,6 +152,7 @@ class Releases:
             }
             if not any(counts.values()):
                 raise _Unchanged
+            make_again(folder)
             amend.reseal(folder, pair)
         return [Removed(place, things, count) for things, count in counts.items() if count]
 

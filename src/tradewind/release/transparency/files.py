@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from tradewind.artifacts import Workspace
 from tradewind.errors import ArtifactError
-from tradewind.files import canonical_json, digest_bytes, read_json
+from tradewind.files import canonical_json, digest_bytes, read_json, write_bytes
 from tradewind.release.registry import Registry, Version
 from tradewind.release.transparency import html, markdown, pdf
 from tradewind.release.transparency.document import (
@@ -67,11 +67,16 @@ def paper_of(sources: Sources) -> dict[str, bytes]:
         evidence[PREVIOUS] = sources.previous
     files = {name: text_of(content).encode() for name, content in evidence.items()}
     read = files if sources.report is None else {**files, REPORT: sources.report}
+    return {**files, **_made_from(read, sources.kind)}
+
+
+def _made_from(read: Mapping[str, bytes], kind: Kind) -> dict[str, bytes]:
+    """Renderings and statements of the evidence `read`, by path."""
     parsed = {name: json.loads(content) for name, content in read.items()}
-    document = document_of(sources.kind, parsed, digests=digests_of(read))
+    document = document_of(kind, parsed, digests=digests_of(read))
     rendered = renderings_of(document)
     document = replace(document, renderings=digests_of(rendered))
-    return {**files, **rendered, FILE: text_of(document.to_json()).encode()}
+    return {**rendered, FILE: text_of(document.to_json()).encode()}
 
 
 def document_of(kind: Kind, files: Mapping[str, Json], *, digests: Mapping[str, str]) -> Document:
@@ -94,6 +99,17 @@ def render(document: Document, frame: FrameName, form: Form, *, language: Langua
 def renderings_of(document: Document) -> dict[str, bytes]:
     """The files of `RENDERINGS`."""
     return {name: render(document, *what, language=document.language) for name, what in RENDERINGS.items()}
+
+
+def make_again(folder: Path) -> None:
+    """Statements and renderings anew, from the evidence as it lies in the release now: what was struck from it is in no
+    page and no PDF either. Nothing where the release has no transparency report. Raises ArtifactError, EnvironmentFailure."""
+    if not (folder / FILE).is_file():
+        return
+    before = read_document(folder)
+    read = {name: (folder / name).read_bytes() for name in before.evidence}
+    for name, content in _made_from(read, before.kind).items():
+        write_bytes(folder / name, content)
 
 
 def digests_of(files: Mapping[str, bytes]) -> dict[str, str]:
