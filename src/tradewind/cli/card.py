@@ -74,7 +74,12 @@ def _report(folder: Path, frame: FrameName, form: Form, language: Language | Non
     document = read_document(folder)
     chosen = language or document.language
     missing = [*(one.field for one in document.missing), *unanswered(document, frame)]
-    about = {"artifacts": {"release": str(folder)}, "frame": frame, "language": chosen, "missing": missing}
+    about: dict[str, object] = {
+        "artifacts": {"release": str(folder)},
+        "frame": frame,
+        "language": chosen,
+        "missing": missing,
+    }
     return render(document, frame, form, language=chosen), about
 
 
