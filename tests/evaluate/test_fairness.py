@@ -275,7 +275,9 @@ def test_the_page_shows_each_group_and_stands_alone(made, language):
     outside = Outside()
     outside.feed(html)
     assert outside.found == []
-    assert (words("fair_frontier") in html) == (report["trust"]["fairness"]["training"] is not None)
+    trained = report["trust"]["fairness"]["training"] is not None
+    for key in ("fair_frontier", "fair_chosen", "penalty"):  # the picture, the chosen try, and how it came about
+        assert (words(key) in html) == trained, key
     if language == "zh":
         part = html[html.index(words("fairness")) :]
         for english, chinese in WORDS.values():

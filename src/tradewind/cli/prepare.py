@@ -5,6 +5,7 @@ documents of a language model are read, judged, split and packed as tokens.
 from __future__ import annotations
 
 from tradewind.cli.explained import check_explain
+from tradewind.cli.groups import check_groups
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
 from tradewind.data import dataset as datasets
 from tradewind.data.corpus import Corpus, prepare_corpus
@@ -24,11 +25,12 @@ def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: 
 
 def prepare(session: Session) -> Dataset:
     """The dataset of the product; the finished one at once when nothing it is made from has changed."""
-    with session.timed("prepare", "Prepare"):
+    with session.timed("prepare", "Prepare"), session.placed():
         dataset = datasets.prepare(
             session.product, base=session.folder, workspace=session.workspace, progress=session.voice.progress
         )
     check_explain(session, dataset.features)
+    check_groups(session, dataset)
     session.outcome.artifacts["dataset"] = str(dataset.artifact.folder)
     rows = {name: dataset.split(name).rows for name in ("train", "validation", "test")}
     layout = dataset.features.layout

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from tradewind import product_file
 from tradewind.artifacts import Workspace
+from tradewind.errors import DataError
 from tradewind.product import Product
 from tradewind.release.transparency.frames import check_answers
 
@@ -96,6 +97,7 @@ class Session:
     workspace: Workspace
     voice: Voice
     outcome: Outcome = field(default_factory=Outcome)
+    changes: tuple[str, ...] = ()  # PATH=VALUE over the product file
 
     @classmethod
     def open(cls, folder: Path, changes: Sequence[str] | None = None) -> Session:
@@ -103,11 +105,28 @@ class Session:
         product = product_file.load(folder, changes=changes or ())
         check_answers(product.release.answers)
         base = (folder if folder.is_dir() else folder.parent).resolve()
-        return cls(base, _placed(product, base), Workspace.of(base), Voice(language=product.language))
+        voice = Voice(language=product.language)
+        return cls(base, _placed(product, base), Workspace.of(base), voice, changes=tuple(changes or ()))
 
     def place(self, setting: Sequence[int | str], *, key: bool = False) -> str:
         """File, line and column of a setting of this product, or of its name, for an error that only the data show."""
+        dotted = ".".join(map(str, setting))
+        for change in self.changes:
+            path = change.partition("=")[0].strip()
+            if f"{dotted}.".startswith(f"{path}."):
+                return f"--set {path}"
         return product_file.place(self.folder, setting, key=key)
+
+    @contextmanager
+    def placed(self) -> Iterator[None]:
+        """Errors in the data that name a setting of the product file, `data.sensitive.0`, name its line and column instead."""
+        try:
+            yield
+        except DataError as error:
+            if error.where is not None and error.where.startswith("data."):
+                setting = [int(part) if part.isdigit() else part for part in error.where.split(".")]
+                error.where = self.place(setting)
+            raise
 
     @contextmanager
     def timed(self, stage: str, title: str) -> Iterator[None]:

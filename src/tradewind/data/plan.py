@@ -110,9 +110,11 @@ def check_names(data: Data, names: Sequence[str], *, source: str) -> None:
         ("data.split.by", [by] if by else []),
     ]
     for where, wanted in places:
-        for name in wanted:
+        several = where in ("data.only", "data.drop", "data.sensitive")
+        for at, name in enumerate(wanted):
             if name not in names:
-                raise _unknown(name, names, where=where, code="column_missing", source=source)
+                place = f"{where}.{at}" if several else where
+                raise _unknown(name, names, where=place, code="column_missing", source=source)
 
 
 def _unknown(name: str, names: Sequence[str], *, where: str, code: str, source: str) -> DataError:

@@ -114,22 +114,22 @@ class Fairness:
                 grey = any(not row["enough"] for row in rows)
                 note = self.words("fair_grey") if grey else ""
                 charts.append(self._chart(title, chart, note, f"{place}{name}"))
-        lines = [one for one in groups if one.get("calibration") and one["rates"]["ece"]["enough"]][
-            : len(pictures.SERIES)
-        ]
+        lines = self._calibration(groups)
         if lines:
-            chart = pictures.curves(
-                [
-                    {
-                        "label": self.group(one["group"]), "x": [band["said"] for band in one["calibration"]],
-                        "y": [band["found"] for band in one["calibration"]],
-                    }
-                    for one in lines
-                ],
-                x=self.words("stated"), y=self.words("observed"), diagonal=True, dots=True,
-            )  # fmt: skip
-            charts.append(self._chart(self.words("fair_calibration"), chart, "", f"{place}calibration"))
+            chart = pictures.curves(lines, x=self.words("stated"), y=self.words("observed"), diagonal=True, dots=True)
+            note = self.words("fair_bands", least=self.section["least"])
+            charts.append(self._chart(self.words("fair_calibration"), chart, note, f"{place}calibration"))
         return charts
+
+    def _calibration(self, groups: Sequence[Json]) -> list[Json]:
+        """A line for each of the largest groups, through the bands of probability that hold enough rows."""
+        lines = []
+        for one in sorted(groups, key=lambda one: -one["rows"]):
+            bands = [band for band in one.get("calibration", ()) if band["rows"] >= self.section["least"]]
+            if len(bands) > 1 and len(lines) < len(pictures.SERIES):
+                x, y = ([band[key] for band in bands] for key in ("said", "found"))
+                lines.append({"label": self.group(one["group"]), "x": x, "y": y})
+        return lines
 
     def _chart(self, title: str, chart: Any, note: str, name: str) -> dict[str, str]:
         return {"title": title, "svg": self.pen.draw(chart, label=f"{title}. {note}".strip(), name=name), "note": note}
@@ -150,8 +150,13 @@ class Fairness:
             "fair_frontier_note", by=w(found["by"]), goal=w(found["goal"]), columns=self.list(found["columns"]),
             bound=self.pen.number(found["gap_goal"]),
         )  # fmt: skip
-        return {"tries": tries, "quality": quality, "note": note, **self._chart(w("fair_frontier"), chart, "", "frontier"),
-                "on_test": self._on_test(found, tries[0]["quality_name"])}  # fmt: skip
+        picture = self._chart(w("fair_frontier"), chart, note, "frontier")
+        return {
+            **picture,
+            "tries": tries,
+            "quality": quality,
+            "on_test": self._on_test(found, tries[0]["quality_name"]),
+        }
 
     def _on_test(self, found: Json, name: str) -> str:
         quality, gap = (

@@ -34,6 +34,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "fair_class_of": ("class {name}", "类别 {name}"),
     "fair_few": ("too few rows", "行数过少"),
     "fair_calibration": ("Calibration by group", "分组校准"),
+    "fair_bands": ("Bands of probability with at least {least} rows.", "只画至少有 {least} 行的概率区间。"),
     "fair_grey": ("Grey: too few rows for a verdict.", "灰色：行数过少，不作判定。"),
     "fair_interval": (
         "Small numbers: 95 % bootstrap intervals over rows; those of differences are centred, for the largest of several "

@@ -167,7 +167,7 @@ def groups(rows: Sequence[Json], *, x: str) -> Picture:
     base = alt.Chart(_data(rows)).encode(
         y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(domain=False, ticks=False)), color=colour
     )
-    place = alt.X("value:Q", title=x, scale=alt.Scale(zero=True, nice=True), axis=alt.Axis(tickCount=4))
+    place = alt.X("value:Q", title=x, scale=alt.Scale(zero=True, nice=True), axis=alt.Axis(tickCount=3))
     bars = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=x), x2="high:Q")
     dots = base.mark_circle(size=70, opacity=1).encode(x=place)
     return alt.layer(bars, dots).properties(width=WIDTH - 60, height=26 * len(rows) + 8)
