@@ -123,7 +123,7 @@ class Fairness:
 
     def _calibration(self, groups: Sequence[Json]) -> list[Json]:
         """A line for each of the largest groups, through the bands of probability that hold enough rows."""
-        lines = []
+        lines: list[Json] = []
         for one in sorted(groups, key=lambda one: -one["rows"]):
             bands = [band for band in one.get("calibration", ()) if band["rows"] >= self.section["least"]]
             if len(bands) > 1 and len(lines) < len(pictures.SERIES):

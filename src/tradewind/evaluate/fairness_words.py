@@ -43,9 +43,9 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "fair_frontier": ("Quality against the gap between groups", "质量与组间差距的权衡"),
     "fair_frontier_note": (
-        "What training tried ({by}) towards {goal} over {columns}, measured on validation rows. It aims at a gap of at most "
-        "{bound} (dashed line) and takes the best quality there. Choose another point with train.fairness_strength.",
-        "训练（方式：{by}）针对 {columns} 追求{goal}时的各次尝试，在验证集上测得。目标差距不超过 {bound}（虚线），在此范围内取质量最好者。"
+        "What training tried ({by}) towards {goal} over {columns}: quality on validation rows, the gap on training rows too. It aims at a "
+        "gap of at most {bound} (dashed line). Choose another point with train.fairness_strength.",
+        "训练（方式：{by}）针对 {columns} 追求{goal}时的各次尝试：质量在验证集上测得，差距还包括训练集。目标差距不超过 {bound}（虚线）。"
         "可用 train.fairness_strength 选择其他点。",
     ),
     "fair_on_test": ("The released model on test: {quality_name} {quality}, gap {gap}.",
