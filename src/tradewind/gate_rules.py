@@ -1,4 +1,4 @@
-"""What a gate demands, as written in the product file, and which demands contradict themselves or each other.
+"""What a gate demands, as written in the product file, and which demands contradict each other or the product.
 
 Not here: whether a figure meets its gate (`evaluate/gates.py`), how figures are computed.
 """
@@ -30,21 +30,6 @@ FAIRNESS: Mapping[str, str] = {
     **dict.fromkeys(("mae_difference", "mae_ratio", "rmse_difference", "bias_difference"), "regression"),
 }  # fmt: skip
 
-_SHARES = ("roc_auc", "pr_auc", "accuracy", "precision", "recall", "f1", "precision_macro", "recall_macro", "f1_macro",
-           "f1_micro", "f1_weighted", "ece", *(name for name, task in FAIRNESS.items() if task == "classification"),
-           "mae_ratio")  # fmt: skip
-_INFINITE = float("inf")
-_RANGES: Mapping[str, tuple[float, float]] = {
-    **dict.fromkeys(_SHARES, (0.0, 1.0)),
-    **dict.fromkeys(
-        ("log_loss", "mse", "rmse", "mae", "mae_difference", "rmse_difference", "bias_difference", "perplexity", "loss",
-         "bits_per_byte"),
-        (0.0, _INFINITE),
-    ),
-    "brier": (0.0, 2.0),
-    "r2": (-_INFINITE, 1.0),
-    "calibration_difference": (0.0, 2.0),
-}  # fmt: skip
 # The first is never above the second, whatever the model.
 _NEVER_ABOVE = (
     ("equal_opportunity_difference", "equalized_odds_difference"),
@@ -77,46 +62,20 @@ def parse(rule: str | bool) -> Rule | bool:
 # ---------------------------------------------------------------- contradictions
 
 
-@dataclass(frozen=True)
-class _Limit:
-    """A bound on one figure: `strict` leaves the bound itself out; `source` is the gate that says so, None for nature."""
-
-    value: float
-    strict: bool
-    source: str | None
-
-
 def contradiction(gates: Mapping[str, str | bool]) -> tuple[str, str] | None:
-    """The name of a gate that cannot hold, alone or beside another, and a sentence that says why; None where all can."""
+    """The name of a gate that cannot hold beside another, and a sentence that says why; None where all can hold together."""
     rules = {
         name: rule for name, rule in ((name, parse(text)) for name, text in gates.items()) if isinstance(rule, Rule)
     }
-    lower = {name: _Limit(_range(name)[0], False, None) for name in rules}
-    upper = {name: _Limit(_range(name)[1], False, None) for name in rules}
-    for name, rule in rules.items():
-        strict = rule.sign in ("<", ">")
-        if rule.sign in (">=", ">", "=="):
-            lower[name] = max(lower[name], _Limit(rule.bound, strict, name), key=lambda one: (one.value, one.strict))
-        if rule.sign in ("<=", "<", "=="):
-            upper[name] = min(
-                upper[name], _Limit(rule.bound, strict, name), key=lambda one: (one.value, not one.strict)
-            )
-    for small, large in [(name, name) for name in rules] + list(_pairs(rules)):
-        low, high = lower[small], upper[large]
-        if low.value < high.value or (low.value == high.value and not (low.strict or high.strict)):
+    for small, large in _pairs(rules):
+        least, most = rules[small], rules[large]
+        if least.sign not in (">=", ">", "==") or most.sign not in ("<=", "<", "=="):
             continue
-        if small == large:
-            least, most = _range(small)
-            between = f"lies between {least:g} and {most:g}" if most < _INFINITE else f"is never below {least:g}"
-            between = f"is never above {most:g}" if least == -_INFINITE else between
-            return small, f"{small} {between}, so {str(gates[small]).strip()} can never hold"
-        says = f"{small} {str(gates[small]).strip()} and {large} {str(gates[large]).strip()} cannot both hold"
-        return small, f"{says}: {small} is never above {large}"
+        strict = least.sign == ">" or most.sign == "<"
+        if least.bound > most.bound or (least.bound == most.bound and strict):
+            says = f"{small} {str(gates[small]).strip()} and {large} {str(gates[large]).strip()} cannot both hold"
+            return small, f"{says}: {small} is never above {large}"
     return None
-
-
-def _range(name: str) -> tuple[float, float]:
-    return _RANGES.get(name.partition(":")[0], (-_INFINITE, _INFINITE))
 
 
 def _pairs(names: Mapping[str, Rule]) -> Iterator[tuple[str, str]]:
