@@ -31,7 +31,7 @@ from tradewind.train.tasks import SupervisedTask, classification_figures, regres
 
 By: TypeAlias = Literal["reweighing", "penalty", "adversarial", "thresholds"]
 
-# What each way is tried with, from plain training on. The steps are those between which figures moved (LAB.md).
+# What each way is tried with, from plain training on; LAB.md has the figures of the penalty and of thresholds.
 LADDERS: dict[By, tuple[float, ...]] = {
     "penalty": (0.0, 0.5, 1.0, 2.0, 4.0),
     "adversarial": (0.0, 0.03, 0.1, 0.3, 1.0),

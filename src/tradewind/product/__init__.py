@@ -1,0 +1,115 @@
+"""The product file: what a product is, section by section, with every default. The waist of the house.
+
+Not here: reading the YAML and saying where a mistake stands (`product_file.py`); what `auto` becomes for a given
+dataset (`train/defaults.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from tradewind.gate_rules import groundless
+from tradewind.product.data import (
+    Augment,
+    Clean,
+    ColumnOptions,
+    Data,
+    ImageAugment,
+    NumberAugment,
+    Quality,
+    Source,
+    Split,
+    TextAugment,
+)
+from tradewind.product.delivery import Privacy, Release, Serve
+from tradewind.product.judging import Evaluate, Explain
+from tradewind.product.learning import Model, Tokenizer, Train
+from tradewind.product.section import ColumnKind, Place, Section, Task, misplaced
+
+__all__ = [
+    "Augment",
+    "Clean",
+    "ColumnKind",
+    "ColumnOptions",
+    "Data",
+    "Evaluate",
+    "Explain",
+    "ImageAugment",
+    "Model",
+    "NumberAugment",
+    "Place",
+    "Privacy",
+    "Product",
+    "Quality",
+    "Release",
+    "Serve",
+    "Source",
+    "Split",
+    "Task",
+    "TextAugment",
+    "Tokenizer",
+    "Train",
+]
+
+
+class Product(Section):
+    """One product: what is built from which data, how it is judged and how it is sold."""
+
+    product: str = Field(pattern=r"^[a-z][a-z0-9-]{1,62}$", description="Its name: lower case, digits, hyphens")
+    task: Task
+    language: Literal["en", "zh"] = Field("en", description="Language of the report")
+    data: Data
+    tokenizer: Tokenizer = Tokenizer()
+    model: Model = Model()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    explain: Explain = Explain()
+    release: Release = Release()
+    serve: Serve = Serve()
+    privacy: Privacy = Privacy()
+
+    @model_validator(mode="after")
+    def _suits_the_task(self) -> Product:
+        if self.task in ("classification", "regression") and not self.data.target:
+            raise PydanticCustomError("target_missing", "target is missing")
+        if self.task == "generation" and self.data.target:
+            raise ValueError("generation has no target: leave data.target out")
+        if self.task == "generation" and self.train.privacy is not None:
+            raise ValueError("language models are not trained privately yet: leave train.privacy out")
+        if self.task == "generation" and (self.data.subject or self.data.consent):
+            # Documents have no columns: to say nothing would let people believe that consent is asked for.
+            raise ValueError(
+                "documents have no columns: data.subject and data.consent are for tables. Leave out documents of people "
+                "who did not agree, and strike names with `tradewind erase NAME --redact`"
+            )
+        if self.task == "regression" and isinstance(self.explain.favourable, str | bool):
+            raise misplaced(
+                ("explain", "favourable"), "the target is a number: say from which value on an answer is good"
+            )
+        for place, says in self.explain.faults(sensitive=self.data.sensitive, target=self.data.target):
+            raise misplaced(place, says)
+        if self.train.fairness != "none":
+            if self.task not in ("classification", "regression"):
+                raise misplaced(
+                    ("train", "fairness"), f"fairness compares predictions of groups, but the task is {self.task}"
+                )
+            if not self.data.sensitive:
+                raise misplaced(("train", "fairness"), "fair groups are asked for, but data.sensitive names no column")
+        return self
+
+    @model_validator(mode="after")
+    def _fair_gates(self) -> Product:
+        gates, examine = self.evaluate.gates, self.evaluate.examine
+        examined = examine == "auto" or "fairness" in examine
+        found = groundless(gates, task=self.task, sensitive=self.data.sensitive, examined=examined)
+        if found is not None:
+            name, says, hint = found
+            raise misplaced(("evaluate", "gates", name), says, hint=hint)
+        return self
+
+    def resolved(self) -> dict[str, Any]:
+        """Every field with its value, as JSON: what a run keeps."""
+        return self.model_dump(mode="json", by_alias=True)
