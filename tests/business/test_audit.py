@@ -136,7 +136,7 @@ def test_a_noted_head_holds_while_the_log_grows(database):
     assert log.verify(database, noted=noted) == []
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_set_of_lines_taken_out_is_found(tmp_path, clock, data):
     database = Database.open(f"sqlite:///{tmp_path / 'b.sqlite'}", clock=clock)

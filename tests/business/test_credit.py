@@ -189,7 +189,7 @@ def test_an_unknown_currency_or_account_has_no_balance(database, account):
         credit.balance(database, "acc_none", "CNY")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), amounts=st.lists(st.integers(-(10**12), 10**12), min_size=1, max_size=8))
 def test_a_balance_never_depends_on_the_order_of_entries(tmp_path, clock, data, amounts):
     database = Database.open(f"sqlite:///{tmp_path / 'b.sqlite'}", clock=clock)

@@ -167,7 +167,7 @@ def test_a_known_prefix_with_a_wrong_end_is_unknown(database, issued):
     assert refused(database, issued.key.prefix) == "key_unknown"
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.integers(0, 59), letter=st.sampled_from("aZ9_-"))
 def test_any_other_letter_anywhere_is_unknown(tmp_path, clock, position, letter):
     database = Database.open(f"sqlite:///{tmp_path / 'b.sqlite'}", clock=clock)

@@ -552,4 +552,4 @@ class Quota(RuleBasedStateMachine):
 
 def test_units_are_kept_in_any_order_of_events(database, clock, tmp_path):
     machine = type("QuotaHere", (Quota,), {"database": database, "clock": clock, "journals": tmp_path / "journals"})
-    run_state_machine_as_test(machine, settings=settings(max_examples=20, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(machine, settings=settings(max_examples=20, stateful_step_count=25))

@@ -86,7 +86,7 @@ def test_the_wait_is_exact_to_the_millisecond(database, clock, rate):
         max_size=25,
     ),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_window_sees_more_than_burst_and_rate_and_no_token_is_refused(database, clock, rate, burst, asks):
     account_id = f"acc_{next(_accounts)}"
     rate, held, seen = Fraction(rate), Fraction(burst), []

@@ -16,7 +16,7 @@ from tradewind.tariff import Plan
 
 PERIOD = (1_772_000_000_000, 1_774_678_400_000)  # 31 days
 LENGTH = PERIOD[1] - PERIOD[0]
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=50)
 
 
 def segment(terms, *, units=0, start=0.0, end=1.0, plan="pro", trial_end=None):

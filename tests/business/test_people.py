@@ -159,7 +159,7 @@ def test_a_customer_who_is_named_stays_with_the_reason(filled, key, name):
     assert "contract" in kept[0].why
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.sampled_from(["", ANN, BO]), min_size=1, max_size=4), max_size=5))
 def test_whatever_was_stored_nothing_of_one_is_left_and_everything_of_others(filled, vault, clock, key, batches):
     clock.advance(1)

@@ -334,7 +334,7 @@ def test_many_that_roll_at_once_apply_a_change_once(database, account, clock):
 # ---------------------------------------------------------------- whatever happens
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     wishes=st.lists(
         st.tuples(

@@ -70,7 +70,7 @@ def test_each_field_ends_at_its_own_time(filled, vault, clock):
     assert requests.count(filled) == 0
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ages=st.lists(st.integers(0, 4 * DAY_S), min_size=1, max_size=6))
 def test_after_a_sweep_exactly_what_is_not_due_is_left(filled, vault, clock, ages):
     requests.erase(filled, "acc_1", actor="test")

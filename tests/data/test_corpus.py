@@ -97,7 +97,7 @@ def test_every_document_is_in_one_split_and_comes_back_from_its_tokens(tmp_path)
 
 
 @given(parts=st.lists(st.text(alphabet="ab c\n船é🙂", min_size=1, max_size=400), min_size=2, max_size=6))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_book_is_cut_at_its_end_and_nothing_of_it_is_lost(tmp_path, parts) -> None:
     text = "x" * 200 + "\n".join(parts) + "y" * 50
     corpus = corpus_of(tmp_path, text)

@@ -41,7 +41,7 @@ def targets(batches) -> list[int]:
 
 
 @given(tokens=st.integers(2, 60), length=st.integers(1, 70), size=st.integers(1, 7))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_in_order_every_token_is_a_target_exactly_once(tokens, length, size) -> None:
     windows = Windows(running(tokens), length=length, size=size, shuffle=False)
     batches = list(windows.epoch(0))
@@ -50,7 +50,7 @@ def test_in_order_every_token_is_a_target_exactly_once(tokens, length, size) -> 
 
 
 @given(tokens=st.integers(2, 60), length=st.integers(1, 20), size=st.integers(1, 5), shuffle=st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_target_is_the_token_behind_its_input(tokens, length, size, shuffle) -> None:
     for batch in Windows(running(tokens), length=length, size=size, steps=3, shuffle=shuffle).epoch(1):
         for row, count in enumerate(batch.lengths.tolist()):
@@ -76,7 +76,7 @@ def test_an_epoch_has_as_many_batches_as_steps() -> None:
 
 
 @given(seed=st.integers(0, 9), epoch=st.integers(0, 9), start=st.integers(0, 6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_windows_that_resume_are_those_without_a_break(seed, epoch, start) -> None:
     whole = list(Windows(running(50), length=6, size=3, steps=6, seed=seed, shuffle=True).epoch(epoch))
     rest = list(Windows(running(50), length=6, size=3, steps=6, seed=seed, shuffle=True).epoch(epoch, start))
@@ -112,7 +112,7 @@ shapes = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, m
 
 
 @given(many=st.lists(shapes, min_size=1, max_size=8), size=st.integers(1, 4), shuffle=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_where_all_fit_each_learnt_token_is_a_target_once(many, size, shuffle) -> None:
     packed = talks(*many)
     learnt = packed.tokens[packed.mask == 1].tolist()
@@ -120,7 +120,7 @@ def test_where_all_fit_each_learnt_token_is_a_target_once(many, size, shuffle) -
 
 
 @given(many=st.lists(shapes, min_size=1, max_size=8), length=st.integers(1, 12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_long_conversation_loses_its_beginning_and_never_a_part_of_its_last_answer(many, length) -> None:
     packed = talks(*many)
     try:

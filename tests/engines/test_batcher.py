@@ -148,7 +148,7 @@ def test_a_batcher_serves_one_loop_after_another():
     assert asyncio.run(once()) == asyncio.run(once()) == [8]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(st.lists(st.integers(0, 10**6), min_size=1, max_size=9), st.integers(0, 3), st.booleans()),

@@ -43,7 +43,7 @@ def test_each_turns_the_answer_and_says_what_it_becomes(made):
     assert turned > len(refused)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(which=st.sets(st.integers(0, 5), min_size=1, max_size=4), up=st.booleans(), at=st.integers(0, 30))
 def test_only_what_may_change_changes_and_only_that_way(made, which, up, at):
     model, attribution, refused = made

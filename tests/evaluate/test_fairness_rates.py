@@ -52,7 +52,7 @@ FAIRLEARN = {
 }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(decisions(groups=3, weighted=True), st.booleans())
 def test_gaps_are_fairlearns(drawn, weighted):
     target, decided, group, weight = drawn
@@ -66,7 +66,7 @@ def test_gaps_are_fairlearns(drawn, weighted):
             assert gap(sums, name) == pytest.approx(wanted, abs=1e-12), name
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(decisions(groups=2))
 def test_gaps_are_those_of_aif360(drawn):
     target, decided, group, _ = drawn
@@ -91,7 +91,7 @@ def test_gaps_are_those_of_aif360(drawn):
     assert gap(sums, "predictive_parity_difference") == pytest.approx(abs(precision[0] - precision[1]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.integers(2, 5))
 def test_rates_of_many_classes_are_those_of_one_against_the_rest(seed, classes):
     random = np.random.default_rng(seed)
@@ -115,7 +115,7 @@ def test_rates_of_many_classes_are_those_of_one_against_the_rest(seed, classes):
                 assert found[name].point[at, code] == pytest.approx(expected, nan_ok=True)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32))
 def test_errors_of_groups_are_scikit_learns(seed):
     random = np.random.default_rng(seed)

@@ -72,7 +72,7 @@ def test_equals_the_formulas(order):
         np.testing.assert_allclose(model.distribution(context), [chance(used, token) for token in range(8)], rtol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     tokens=st.lists(st.integers(0, 5), min_size=1, max_size=60),
     context=st.lists(st.integers(0, 6), max_size=6),

@@ -30,7 +30,7 @@ def brute(tokens, train, characters):
     return len(inside), longest
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     sample=st.lists(st.integers(0, 3), max_size=40),
     train=st.lists(st.integers(0, 3), min_size=1, max_size=80),

@@ -107,7 +107,7 @@ def test_regression_figures_equal_scikit_learns():
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), levels=st.sampled_from([2, 5, 100]))
 def test_the_order_of_rows_changes_nothing(seed, levels):
     measure = binary(seed, rows=60, levels=levels)
@@ -118,7 +118,7 @@ def test_the_order_of_rows_changes_nothing(seed, levels):
     assert figures_of(shuffled) == pytest.approx(figures_of(measure), abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(target=st.lists(st.integers(0, 1), min_size=2, max_size=50).filter(lambda rows: len(set(rows)) == 2))
 def test_a_perfect_predictor_has_perfect_figures(target):
     target = np.array(target)
@@ -127,7 +127,7 @@ def test_a_perfect_predictor_has_perfect_figures(target):
     assert found == pytest.approx(best, abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     target=st.lists(st.integers(0, 1), min_size=2, max_size=50).filter(lambda rows: len(set(rows)) == 2),
     share=st.floats(0.01, 0.99),
@@ -140,7 +140,7 @@ def test_a_constant_predictor_ranks_like_chance(target, share):
     assert (found["precision"], found["recall"], found["f1"]) == (0, 0, 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000))
 def test_every_figure_lies_where_it_can(seed):
     found = figures_of(multiclass(seed, kinds=3, rows=20))

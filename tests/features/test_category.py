@@ -63,7 +63,7 @@ def test_rare_values_and_those_beyond_the_size_get_no_code():
     assert fitted(["a", "a", "b", "b", "b"], most=1).vocabulary == ("b",)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TRAINING, TRAINING)
 def test_one_value_and_many_agree_and_the_state_survives_json(training, asked):
     column = fitted(training)
@@ -73,7 +73,7 @@ def test_one_value_and_many_agree_and_the_state_survives_json(training, asked):
     assert again.apply(objects(values)).categories_BC[:, 0].tolist() == [one(column, value) for value in values]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(TRAINING, st.randoms(use_true_random=False))
 def test_the_order_of_training_rows_does_not_matter(training, random):
     shuffled = list(training)

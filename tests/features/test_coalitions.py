@@ -79,7 +79,7 @@ def test_many_walks_come_near_the_exact_values():
     np.testing.assert_allclose(walked, exact.values_P, atol=0.02 * np.abs(exact.values_P).max())
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(columns=st.integers(1, 12), seed=st.integers(0, 10_000), exact=st.sampled_from([0, 4096]))
 def test_efficiency_the_values_add_up_to_the_score_less_the_base(columns, seed, exact):
     ask, row, background = game(columns, seed)
@@ -87,7 +87,7 @@ def test_efficiency_the_values_add_up_to_the_score_less_the_base(columns, seed, 
     assert found.values_P.sum() == pytest.approx(found.score - found.base, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(columns=st.integers(2, 12), seed=st.integers(0, 10_000), exact=st.sampled_from([0, 4096]))
 def test_dummy_a_column_that_changes_nothing_gets_nothing(columns, seed, exact):
     ask, row, background = game(columns, seed)
@@ -104,7 +104,7 @@ def test_dummy_a_column_that_changes_nothing_gets_nothing(columns, seed, exact):
     assert values_of(ask, row, alike, exact=exact).values_P[idle] == 0
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(columns=st.integers(2, 8), seed=st.integers(0, 10_000))
 def test_symmetry_columns_that_play_alike_get_alike(columns, seed):
     ask, row, background = game(columns, seed)

@@ -97,7 +97,7 @@ def test_dates_datetimes_and_numpy_dates_mean_the_same():
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(WRITTEN, max_size=30), st.lists(WRITTEN, max_size=20))
 def test_one_value_and_many_give_the_same_bits_and_the_state_survives_json(training, asked):
     column = fitted(training)
@@ -110,7 +110,7 @@ def test_one_value_and_many_give_the_same_bits_and_the_state_survives_json(train
     assert numbers_BN.shape[1] == len(column.layout.numbers)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(WRITTEN, max_size=30), st.randoms(use_true_random=False))
 def test_the_order_of_training_rows_does_not_matter(training, random):
     shuffled = list(training)

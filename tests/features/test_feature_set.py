@@ -81,7 +81,7 @@ def test_rows_and_table_agree_to_the_bit(features, count):
     assert same(features.encode_rows(rows_of(values, count)), expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=st.lists(st.dictionaries(st.sampled_from([spec.name for spec in SPECS]), ODD), min_size=1, max_size=40))
 def test_any_rows_encode_alone_as_together(features, rows):
     together = features.encode_rows(rows)

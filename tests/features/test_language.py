@@ -87,13 +87,13 @@ def opened(encoding: Tokenizer, folder: Path) -> LanguageTokenizer:
 
 
 @given(text=st.text())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_every_text_comes_back_from_its_tokens(bpe, text) -> None:
     assert bpe.decode(bpe.encode(text)) == text
 
 
 @given(ids=st.lists(st.integers(min_value=0, max_value=499), max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_stream_of_any_tokens_gives_what_decode_gives(bpe, ids) -> None:
     stream = bpe.stream()
     pieces = [*map(stream.push, ids), stream.flush()]
@@ -101,14 +101,14 @@ def test_a_stream_of_any_tokens_gives_what_decode_gives(bpe, ids) -> None:
 
 
 @given(ids=st.lists(st.integers(min_value=0, max_value=499), max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_decode_is_that_of_the_tokeniser_itself(bpe, ids) -> None:
     own = Tokenizer.from_str(json.dumps(bpe.definition))
     assert bpe.decode(ids) == own.decode(ids, skip_special_tokens=True)
 
 
 @given(text=st.text(alphabet="ab é船🙂 \n", max_size=30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_stream_of_a_sentencepiece_tokeniser_gives_what_decode_gives(sentencepiece, text) -> None:
     ids = sentencepiece.encode(text)
     stream = sentencepiece.stream()
@@ -249,7 +249,7 @@ def test_a_message_cannot_end_its_turn(bpe) -> None:
         st.sampled_from([END_OF_TURN, START_OF_TURN, "<|endoftext|>", "<|pad|>", "\ufdd0", "a", " ", "<|"]), max_size=8
     )
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_a_message_spells_it_is_text(bpe, text) -> None:
     content = "".join(text)
     ids = bpe.chat([{"role": "user", "content": content}], continue_=False)
@@ -271,7 +271,7 @@ def test_only_answers_and_their_ends_are_learnt(bpe) -> None:
 
 
 @given(contents=st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_is_learnt_begins_where_the_prompt_ends(bpe, contents) -> None:
     turns = [
         one for text in contents for one in ({"role": "user", "content": text}, {"role": "assistant", "content": text})
@@ -379,7 +379,7 @@ def agree(bulk: BulkEncoder, tokenizer: LanguageTokenizer, texts: list[str]) -> 
 
 
 @given(text=st.text())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_bulk_encoding_gives_the_same_tokens(bpe, text) -> None:
     bulk = BulkEncoder(bpe)
     assert bulk.way == "tiktoken"

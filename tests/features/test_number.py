@@ -99,7 +99,7 @@ def test_a_number_that_python_writes_is_read_back_exactly(number):
     assert parse_number(repr(number)) == number
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TRAINING, st.sampled_from(METHODS), st.sampled_from(["keep", "clip", "missing"]), st.lists(NUMBERS, max_size=20))
 def test_one_value_and_many_give_the_same_bits_and_the_state_survives_json(training, method, outliers, asked):
     column = fitted(training, normalise=method, outliers=outliers)
@@ -112,7 +112,7 @@ def test_one_value_and_many_give_the_same_bits_and_the_state_survives_json(train
     assert numbers_BN.shape[1] == len(column.layout.numbers)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(TRAINING, st.sampled_from(METHODS), st.randoms(use_true_random=False))
 def test_the_order_of_training_rows_does_not_matter(training, method, random):
     shuffled = training.tolist()
@@ -120,7 +120,7 @@ def test_the_order_of_training_rows_does_not_matter(training, method, random):
     assert fitted(np.array(shuffled), normalise=method) == fitted(training, normalise=method)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(TRAINING, st.sampled_from(METHODS), st.lists(NUMBERS.filter(math.isfinite), min_size=2, max_size=20))
 def test_a_larger_number_never_gives_a_smaller_float(training, method, asked):
     inside = np.sort([value for value in asked if abs(value) <= 1e38] or [0.0])

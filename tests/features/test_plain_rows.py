@@ -50,13 +50,13 @@ def same(one, other):
         assert one[name].tobytes() == other[name].tobytes()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.one_of(plain, any_row), min_size=1, max_size=5))
 def test_both_ways_give_the_same_bits(rows):
     same(FEATURES.encode_rows(rows), LONG.encode_rows(rows))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.one_of(plain, any_row, st.dictionaries(st.sampled_from(["x0", "y"]), odd)))
 def test_a_row_that_is_accepted_would_pass_the_long_check(row):
     def checked(features):

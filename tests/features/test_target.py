@@ -39,7 +39,7 @@ def test_a_class_is_the_same_as_text_and_as_a_number():
     assert target.encode(objects(["1", 1.0, "0.0", True])).tolist() == [1, 1, 0, -1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(LABELS, min_size=2, max_size=40), st.randoms(use_true_random=False))
 def test_decoding_undoes_encoding_whatever_the_order_and_after_json(labels, random):
     if len({category_key(label) for label in labels} - {None}) < 2:
@@ -52,7 +52,7 @@ def test_decoding_undoes_encoding_whatever_the_order_and_after_json(labels, rand
     assert again.decode(again.encode(objects(labels))).tolist() == [category_key(label) for label in labels]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(NUMBERS, min_size=2, max_size=40), st.randoms(use_true_random=False))
 def test_numbers_come_back_to_within_float32(numbers, random):
     if len(set(numbers)) < 2:

@@ -62,7 +62,7 @@ def test_a_text_column_is_a_column(column):
 
 
 @given(st.lists(any_text, min_size=1, max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_one_row_gives_what_a_batch_gives(column, values):
     block = column.apply(column_of(values)).tensors
     for row, value in enumerate(values):
@@ -76,7 +76,7 @@ def test_one_row_gives_what_a_batch_gives(column, values):
 
 
 @given(any_text)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_number_is_in_its_vocabulary_and_padding_is_not_used(column, value):
     tokens, ngrams, weights = (column.apply_one(value, [], [])[f.name][0] for f in column.layout.tensors)
     sizes = [feature.meta["vocabulary"] for feature in column.layout.tensors]
@@ -89,7 +89,7 @@ def test_every_number_is_in_its_vocabulary_and_padding_is_not_used(column, value
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=80))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_text_loses_anything_to_an_unknown_token(column, text):
     # Bytes are the alphabet, so the tokens spell the normalised text again.
     tokenizer = column.tokenizer

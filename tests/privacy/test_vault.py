@@ -53,13 +53,13 @@ def test_the_format_stays_readable(tmp_path):
     assert Vault.open(tmp_path).open_sealed(sealed, ("table", "id")) == b"old words"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.binary(max_size=2000), context=st.lists(st.text(max_size=8), max_size=3))
 def test_what_was_sealed_opens(shared, data, context):
     assert shared.open_sealed(shared.seal(data, context), context) == data
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.binary(max_size=200), draw=st.data())
 def test_any_changed_byte_is_refused(shared, data, draw):
     sealed = bytearray(shared.seal(data, PLACE))
@@ -68,7 +68,7 @@ def test_any_changed_byte_is_refused(shared, data, draw):
         shared.open_sealed(bytes(sealed), PLACE)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cut=st.integers(0, 60))
 def test_a_value_cut_short_is_refused(shared, cut):
     sealed = shared.seal(b"x" * 24, PLACE)
@@ -76,7 +76,7 @@ def test_a_value_cut_short_is_refused(shared, cut):
         shared.open_sealed(sealed[: min(cut, len(sealed) - 1)], PLACE)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     mine=st.lists(st.text(max_size=4), max_size=3),
     other=st.lists(st.text(max_size=4), max_size=3),

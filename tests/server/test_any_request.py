@@ -16,9 +16,7 @@ from tradewind.server.gate import OpenGate
 from tradewind.server.observe import Observer
 from tradewind.server.settings import Settings
 
-QUICK = settings(
-    max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate], derandomize=True
-)
+QUICK = settings(max_examples=50, suppress_health_check=list(HealthCheck), phases=[Phase.generate], derandomize=True)
 
 
 @pytest.fixture(scope="module")

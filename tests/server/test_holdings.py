@@ -1,7 +1,7 @@
 """What a worker holds in memory: never more given out than was granted or than the rate allows."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tradewind.business.settlement import Key
@@ -36,7 +36,6 @@ def test_under_a_cap_a_slice_leaves_others_theirs(beyond, spent):
     assert 1 <= holding.slice(capped=True) <= max(1, beyond // 8)
 
 
-@settings(deadline=None)
 @given(st.floats(0.02, 1e5), st.lists(st.integers(1, 50), max_size=200))
 def test_alone_a_worker_gives_no_more_than_its_own_bucket_held(rate, wants):
     tokens = Tokens("requests", rate)

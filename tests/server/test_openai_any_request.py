@@ -13,9 +13,7 @@ from starlette.testclient import TestClient
 from tests.server.language import CountingGenerator, app_of, served, tokenizer
 from tradewind.server.gate import OpenGate
 
-QUICK = settings(
-    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate], derandomize=True
-)
+QUICK = settings(max_examples=40, suppress_health_check=list(HealthCheck), phases=[Phase.generate], derandomize=True)
 PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
 
 

@@ -102,7 +102,7 @@ def test_whoever_leaves_at_any_chunk_pays_what_was_computed_until_then(path, aft
 ASKED = st.tuples(st.sampled_from(sorted(ROUTES)), st.none() | st.integers(0, 20), st.booleans())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(asked=st.lists(ASKED, min_size=1, max_size=12))
 def test_the_books_hold_what_was_computed_whoever_leaves_when(tmp_path_factory, asked):
     """With the ledger, the journal and SQLite behind the gate: nothing is lost, nothing is billed twice."""

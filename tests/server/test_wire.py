@@ -13,7 +13,7 @@ NAMES = st.text(alphabet='ab":\\ ,{}', max_size=4)
 VALUES = st.none() | st.booleans() | st.integers(-5, 5) | NAMES
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     rows=st.lists(st.lists(st.tuples(NAMES, VALUES), max_size=5), max_size=3),
     separators=st.sampled_from([(",", ":"), (", ", ": "), (",", " :"), (",\n", "\t:\r\n")]),

@@ -178,7 +178,7 @@ _CELL = st.text(
 ) | st.text(alphabet="\"\n\r,;\t |ab\\'", max_size=8)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(
     rows=st.lists(st.lists(_CELL, min_size=3, max_size=3), min_size=1, max_size=12),
     delimiter=st.sampled_from(",;\t|"),

@@ -15,7 +15,7 @@ from tradewind.release.transparency.document import CARD, FILE, PAGE, PAPER
 from tradewind.release.transparency.evidence import DATA, REPORT
 from tradewind.release.transparency.files import RENDERINGS, read_document, render, renderings_of
 
-_FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_FEW = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def _edited(content: bytes, at: int) -> bytes:
