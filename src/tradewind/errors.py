@@ -17,9 +17,11 @@ Not here: exit codes (one table in `cli/app.py`) and HTTP statuses (one table in
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
 
 
 class TradewindError(Exception):
@@ -69,7 +71,10 @@ class CheckFailed(TradewindError):
 
 
 class GateFailed(CheckFailed):
+    """`outcome` is what was measured all the same: with --json it stands in the one object beside the error."""
+
     family = "gate"
+    outcome: Mapping[str, Any] = MappingProxyType({})
 
 
 class VerificationFailed(CheckFailed):

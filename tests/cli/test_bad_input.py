@@ -247,8 +247,7 @@ def ask(capsys: pytest.CaptureFixture[str], verb: tuple[str, ...], folder: Path)
     arguments = [word.replace("{}/", f"{folder}/") for word in verb]
     code = main([*arguments, "-C", str(folder), "--json"])
     captured = capsys.readouterr()
-    lines = [line for line in captured.out.splitlines() if line.startswith('{"error"')]
-    error = json.loads(lines[-1])["error"] if lines else {}
+    error = json.loads(captured.out).get("error", {}) if captured.out else {}
     return code, captured.err, error
 
 

@@ -44,7 +44,7 @@ def write_lines(path: Path, rows) -> None:
 
 
 def outcome(capsys) -> dict:
-    return json.loads(capsys.readouterr().out.splitlines()[0])
+    return json.loads(capsys.readouterr().out)
 
 
 @pytest.fixture(scope="session")

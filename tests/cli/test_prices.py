@@ -25,7 +25,7 @@ def tell(released, capsys):
         got = main([*words, "-C", str(released), "--json"])
         out = capsys.readouterr()
         assert got == code, out.err
-        return json.loads(out.out.splitlines()[0]), out.err
+        return json.loads(out.out), out.err
 
     return run
 

@@ -27,7 +27,7 @@ def test_a_private_product_says_its_budget_and_a_gate_stops_it(product, capsys):
     changes = ["--set", "train.privacy.epsilon=2", "--set", "evaluate.gates.epsilon=<= 1"]
     assert main(["evaluate", "-C", str(product), "--json", *changes]) == 1
     output = capsys.readouterr()
-    found = json.loads(output.out.splitlines()[0])
+    found = json.loads(output.out)
     assert 1.9 < found["metrics"]["test"]["epsilon"] <= 2
     assert not found["gates"][0]["passed"]
     assert "epsilon 1.9" in output.err or "epsilon 2.0" in output.err

@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -22,7 +23,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from tradewind import __version__
-from tradewind.errors import CheckFailed, EnvironmentFailure, InputError, TradewindError
+from tradewind.errors import CheckFailed, EnvironmentFailure, GateFailed, InputError, TradewindError
 
 # Two threads that spin at every barrier cost a busy machine far more than waking them (LAB.md). Read by OpenMP when
 # torch or LightGBM is loaded, which no verb has done yet; whoever sets it keeps his choice.
@@ -156,6 +157,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         result = typer.main.get_command(app).main(args=given, prog_name="tradewind", standalone_mode=False)
         code = result if isinstance(result, int) else 0
+    except GateFailed as error:
+        _tell(given, error.code, str(error), outcome=error.outcome)
+        code = exit_code(error)
     except TradewindError as error:
         _tell(given, error.code, str(error))
         code = exit_code(error)
@@ -202,7 +206,7 @@ def _foreign(given: list[str], error: Exception) -> int:
     return 3
 
 
-def _tell(given: list[str], code: str, message: str) -> None:
+def _tell(given: list[str], code: str, message: str, *, outcome: Mapping[str, Any] | None = None) -> None:
     print(message, file=sys.stderr)
     if "--json" in given:
-        print(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False))
+        print(json.dumps({"error": {"code": code, "message": message}, **(outcome or {})}, ensure_ascii=False))

@@ -70,10 +70,9 @@ def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: 
         lexicon_of(session)
         dataset = prepare(session)
         below_cost = evaluate(session, dataset, train(session, dataset)).below_cost
+    refuse(session, below_cost)
     if as_json:
         emit(session.outcome.to_json())
-    refuse_failed_gates(session)
-    refuse_below_cost(below_cost)
 
 
 def evaluate(session: Session, dataset: Dataset, run: Run) -> Evaluation:
@@ -115,6 +114,16 @@ def evaluate(session: Session, dataset: Dataset, run: Run) -> Evaluation:
     for gate in outcome.gates:
         session.voice.say(f"{'passed' if gate['passed'] else 'FAILED'}: {gate['says']}")
     return Evaluation(artifact, content, read_json(artifact.folder / reports.CALIBRATION_FILE))
+
+
+def refuse(session: Session, below_cost: list[str]) -> None:
+    """Raises GateFailed, with what was measured, where a figure missed its gate or a plan sells below cost."""
+    try:
+        refuse_failed_gates(session)
+        refuse_below_cost(below_cost)
+    except GateFailed as error:
+        error.outcome = session.outcome.to_json()
+        raise
 
 
 def refuse_failed_gates(session: Session) -> None:

@@ -9,13 +9,12 @@ import numpy as np
 
 from tradewind import __version__
 from tradewind.artifacts import Artifact
-from tradewind.cli.evaluate import Evaluation, evaluate, refuse_failed_gates
+from tradewind.cli.evaluate import Evaluation, evaluate, refuse
 from tradewind.cli.evaluate_language import evaluate_language, read_tasks
 from tradewind.cli.explained import spelled_out
 from tradewind.cli.learnt import remember
 from tradewind.cli.paper import paper, stated
 from tradewind.cli.prepare import prepare, prepare_language
-from tradewind.cli.prices import refuse_below_cost
 from tradewind.cli.release_encoder import release_encoder
 from tradewind.cli.release_language import release_language
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
@@ -44,13 +43,12 @@ def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: 
     session = Session.open(directory, changes)
     if session.product.task == "generation":
         language_stages(session)
-        refuse_failed_gates(session)
+        refuse(session, [])
     else:
         dataset = prepare(session)
         run = train(session, dataset)
         evaluation = evaluate(session, dataset, run)
-        refuse_failed_gates(session)
-        refuse_below_cost(evaluation.below_cost)
+        refuse(session, evaluation.below_cost)
         release(session, dataset, run, evaluation)
     if as_json:
         emit(session.outcome.to_json())

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from tradewind.cli.evaluate import evaluate, refuse_failed_gates
+from tradewind.cli.evaluate import evaluate, refuse
 from tradewind.cli.examine import lexicon_of
 from tradewind.cli.prepare import prepare
-from tradewind.cli.prices import refuse_below_cost
 from tradewind.cli.release import language_stages, release
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
 from tradewind.cli.train import train
@@ -33,11 +32,10 @@ def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: 
         # A gate that says no, or a plan below cost, stops the release, but what was measured is printed all the same.
         if all(gate["passed"] for gate in session.outcome.gates) and not below_cost:
             release(session, dataset, run, evaluation)
+    _summary(session)
+    refuse(session, below_cost)
     if as_json:
         emit(session.outcome.to_json())
-    _summary(session)
-    refuse_failed_gates(session)
-    refuse_below_cost(below_cost)
 
 
 def _say_due(session: Session) -> None:
