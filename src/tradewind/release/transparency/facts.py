@@ -193,6 +193,8 @@ def _training(says: Says) -> None:
              if says.found(TRAINING, "summary", *path) is not None]  # fmt: skip
     if spent:
         says.follows("training.seconds", "sum", *spent, unit="s")
+    for name in ("epsilon", "delta", "clip", "accountant"):
+        says.same(f"training.privacy.{name}", TRAINING, "summary", "privacy", name)
     says.same("training.processor_seconds", TRAINING, "summary", "cpu_s", unit="s")
     says.same("training.operations", TRAINING, "summary", "estimate", "operations")
     for name in ("device", "machine", "processors", "threads", "system", "python", "torch"):

@@ -146,6 +146,7 @@ def _compute(view: View) -> list[Block]:
     names = ("seconds", "processor_seconds", "operations", "tokens", "steps", "epochs", "best_epoch", "best_step", "refit_epochs",
              "stopped", "resumed")  # fmt: skip
     rows = [(words(name), f"training.{name}") for name in names]
+    rows += [(words.name(name), f"training.privacy.{name}") for name in ("epsilon", "delta", "clip", "accountant")]
     places = ("device", "machine", "processors", "threads", "system", "python", "torch")
     return view.facts(rows + [(words(name), f"training.environment.{name}") for name in places])
 

@@ -112,7 +112,9 @@ def _table(view: View, name: str, rows: dict[tuple[str, ...], dict[str, str]]) -
     if set(rows) == {()}:
         return view.facts([(words.name(leaf), key) for leaf, key in rows[()].items()])
     leaves = list(dict.fromkeys(leaf for found in rows.values() for leaf in found))
-    own = {leaf for leaf in leaves if leaf in _NAMES and all(leaf in found for found in rows.values())}
+    own = {
+        leaf for leaf in leaves if leaf in _NAMES and (leaf == "name" or all(leaf in found for found in rows.values()))
+    }
     shown = [leaf for leaf in leaves if leaf not in own][:_MOST_COLUMNS]
     if not shown:
         return []
@@ -144,5 +146,5 @@ def _name(view: View, path: list[str]) -> str:
             )
             parts.append(found if found is not None else str(int(step) + 1))
         elif at > 0 and at == len(path) - 1:
-            parts.append(step)
+            parts.append(view.words.step(step))
     return " · ".join(parts) or path[-1]

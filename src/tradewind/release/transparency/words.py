@@ -120,6 +120,67 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "uncertainty": ("Uncertainty", "不确定性"), "membership": ("Membership inference", "成员推断"),
     "group": ("group", "组"), "low": ("Low", "下限"), "high": ("High", "上限"), "bound": ("Bound", "界限"), "enough": ("Enough rows", "数据足够"),
     "ends": ("Between", "两端"), "least": ("Least rows of a group", "每组最少行数"), "left_out": ("Left out", "未计入"), "coverage": ("Coverage", "覆盖率"),
+    # what rooms of trust call their own
+    "abstention": ("abstention", "弃答"),
+    "accuracy": ("accuracy", "准确率"),
+    "advantage": ("advantage", "优势"),
+    "alarm": ("alarm", "误报"),
+    "alarms": ("alarms", "误报"),
+    "answer": ("answer", "答案"),
+    "area": ("area", "面积"),
+    "answered": ("answered", "已作答"),
+    "auc": ("auc", "AUC"),
+    "calibration_bias": ("calibration bias", "校准偏差"),
+    "chance": ("chance", "随机水平"),
+    "by chance": ("by chance", "随机水平"),
+    "by class rule": ("by class rule", "按类别阈值"),
+    "clean": ("clean", "原始数据"),
+    "column": ("column", "列"),
+    "compared": ("compared", "比较行数"),
+    "deleted": ("deleted", "删除的列数"),
+    "domain": ("domain", "适用域"),
+    "empty": ("empty", "空集合"),
+    "error": ("error", "误差"),
+    "faithfulness": ("faithfulness", "理由的可信度"),
+    "fidelity": ("fidelity", "一致性"),
+    "fitted": ("fitted", "拟合行数"),
+    "held": ("held", "留出行数"),
+    "ideal": ("ideal", "理想值"),
+    "members": ("members", "成员"),
+    "others": ("others", "非成员"),
+    "number_noise": ("number noise", "数值噪声"),
+    "out_of_range": ("out of range", "数值越界"),
+    "missing": ("missing", "字段缺失"),
+    "promise": ("promise", "承诺的覆盖率"),
+    "reason": ("reason", "理由"),
+    "refitted": ("refitted", "重新训练"),
+    "row": ("row", "行"),
+    "selection_rate": ("selection rate", "判为正类的比例"),
+    "true_positive_rate": ("true positive rate", "真阳性率"),
+    "false_positive_rate": ("false positive rate", "假阳性率"),
+    "shuffled": ("shuffled", "打乱"),
+    "shuffled rows": ("shuffled rows", "打乱后的行"),
+    "sign": ("sign", "方向"),
+    "single": ("single", "单一答案"),
+    "size": ("size", "大小"),
+    "surrogate": ("surrogate", "近似决策树"),
+    "quiet": ("quiet", "未见泄露"),
+    "loud": ("loud", "泄露"),
+    "worst": ("worst", "最差"),
+    "plain": ("plain", "普通"),
+    "named": ("named", "理由所指"),
+    "random": ("random", "随机"),
+    "rate": ("rate", "比率"),
+    "name": ("name", "名称"),
+    "foreign": ("foreign", "外来行"),
+    "severity": ("severity", "强度"),
+    "figure_before": ("figure before", "之前"),
+    "trials": ("trials", "试验"),
+    "curve": ("curve", "曲线"),
+    "epsilon": ("epsilon", "ε"),
+    "delta": ("delta", "δ"),
+    "accountant": ("accountant", "会计方法"),
+    "clip": ("clip", "裁剪范数"),
 }  # fmt: skip
 
 _FIGURES_ZH: Mapping[str, str] = {
@@ -194,6 +255,10 @@ class Words:
     def name(self, word: str) -> str:
         """A word of the evidence, where it is known; else as it stands there, underscores as blanks."""
         return _WORDS[word][self._at] if word in _WORDS else word.replace("_", " ")
+
+    def step(self, word: str) -> str:
+        """A key on the way to a value: in English as the evidence spells it."""
+        return (self.name(word) if word in _WORDS else self.figure(word)) if self._at else word
 
     def value(self, word: str) -> str:
         """A word that a record uses, as people read it."""
