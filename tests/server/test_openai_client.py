@@ -258,7 +258,7 @@ def test_what_a_product_keeps_of_a_request_is_its_messages_and_the_answers(engin
         def wants(self, product):
             return product == "writer"
 
-        def note(self, request_id, account_id, product, *, release, inputs, outputs):
+        def note(self, request_id, account_id, product, *, release, inputs, outputs, subjects):
             self.kept.append((account_id, product, release, inputs, outputs))
 
     notes, shelf = Notes(), Shelf([])

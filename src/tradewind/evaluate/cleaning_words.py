@@ -31,6 +31,9 @@ _CODES: dict[str, tuple[str, str]] = {
     "near_duplicates": ("near copies", "近似重复的文档"),
     "contamination": ("training text that validation or test holds", "与验证集或测试集重叠的训练文档"),
     "line_ends": ("line ends made one", "统一换行符"),
+    "subject_missing": ("rows that say nobody whom they are about", "未注明当事人的行"),
+    "consent_missing": ("without consent", "未获同意"),
+    "erased": ("the person was erased", "当事人已删除"),
     "pii": ("personal data", "个人信息"),
     "pii_email": ("e-mail addresses", "电子邮箱"),
     "pii_phone": ("phone numbers", "电话号码"),
@@ -54,6 +57,8 @@ _REASONS = [
         (r"^The weight (.+) is missing or negative\.$", r"权重 \1 缺失或为负。"),
         (r"^(.+) is no moment, and the split goes by time\.$", r"\1 不是时间，而数据按时间划分。"),
         (r"^(.+) is impossible; its bounds are (.+)\.$", r"\1 的取值不可能，范围为 \2。"),
+        (r"^Its subject was erased and stays out\.$", "当事人已删除，不再使用。"),
+        (r"^There is no yes in (.+)\.$", r"\1 中没有同意。"),
         (r"^(.+): the image cannot be read \((.+)\)\.$", r"\1：图片无法读取（\2）。"),
     )
 ]

@@ -24,7 +24,7 @@ _INPUT: dict[int, tuple[str, ...]] = {
         "domain_missing", "duration", "email", "expiry", "field", "grace", "guidance_unsupported", "heatmap_missing", "idempotency_key", "json", "key_name", "language", "model_task", "month",
         "no_period", "no_rows", "note", "payment_method", "payment_provider", "plan_currency", "plan_name",
         "plan_unknown", "prompt_empty", "prompt_token", "prompt_too_long", "purpose", "reasons_range", "request",
-        "role", "sampling", "schema_invalid", "scope", "sets_missing", "tensor", "unsupported", "value",
+        "role", "sampling", "schema_invalid", "scope", "sets_missing", "subject", "subject_rows", "tensor", "unsupported", "value",
     ),
     401: ("key_expired", "key_missing", "key_revoked", "key_unknown"),
     402: ("payment_refused",),
