@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tradewind import __version__
+from tradewind.artifacts import Kind as ArtifactKind
 from tradewind.artifacts import Workspace, open_artifact
 from tradewind.errors import ArtifactError
 from tradewind.files import digest_bytes, digest_file, read_json
@@ -44,6 +45,8 @@ from tradewind.release.transparency.files import (
     said_by,
 )
 
+_KINDS: Mapping[str, Kind] = {"generation": "language", "embedding": "encoder"}
+_PARENTS: tuple[tuple[ArtifactKind, str], ...] = (("dataset", DATA), ("run", TRAINING), ("report", REPORT))
 _MOST = 20  # faults of one file: an edited page need not be told line for line
 
 
@@ -107,7 +110,7 @@ def check_rendering(folder: Path, file: Path) -> Checked:
 
 def kind_of(task: str) -> Kind:
     """Of a manifest's task."""
-    return {"generation": "language", "embedding": "encoder"}.get(task, "predictor")  # type: ignore[return-value]
+    return _KINDS.get(task, "predictor")
 
 
 # ---------------------------------------------------------------- statements
@@ -256,12 +259,12 @@ def _parents(files: Mapping[str, Json], workspace: Workspace) -> Iterator[Fault]
     """Evidence against the artifacts it was taken from, of those that are still there."""
     released = files.get(RELEASE)
     parents = released.get("parents", {}) if isinstance(released, dict) else {}
-    for kind, file in (("dataset", DATA), ("run", TRAINING), ("report", REPORT)):
+    for kind, file in _PARENTS:
         if kind not in parents or file not in files:
             continue
-        folder = workspace.folder(kind, parents[kind])  # type: ignore[arg-type]
+        folder = workspace.folder(kind, parents[kind])
         try:
-            artifact = open_artifact(folder, kind=kind)  # type: ignore[arg-type]
+            artifact = open_artifact(folder, kind=kind)
             if kind == "dataset":
                 expected = data_of(read_json(folder / "profile.json"))
             elif kind == "run":
