@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tradewind.cli.app import main
-from tradewind.cli.train import too_long
+from tradewind.cli.language import too_long
 from tradewind.features.language import LanguageTokenizer
 from tradewind.model.hf_folder import open_folder
 from tradewind.train.language import load_language_run

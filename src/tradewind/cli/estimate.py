@@ -8,8 +8,8 @@ import typer
 from rich.table import Table
 
 from tradewind.artifacts import open_artifact
+from tradewind.cli.language import SPARING, duration
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
-from tradewind.cli.train import SPARING, duration
 from tradewind.data.corpus import Corpus, load_corpus
 from tradewind.errors import ArtifactError
 from tradewind.money import parse_price

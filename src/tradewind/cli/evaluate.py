@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from tradewind.artifacts import Artifact
-from tradewind.cli.evaluate_language import evaluate_language, read_tasks
 from tradewind.cli.examine import examine_release, lexicon_of
 from tradewind.cli.figures import SplitName, evaluation_split, facts_of_data, facts_of_model, raw_target
-from tradewind.cli.prepare import prepare, prepare_language
+from tradewind.cli.prepare import prepare
 from tradewind.cli.prices import refuse_below_cost, sold
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
+from tradewind.cli.stories import story_of
 from tradewind.cli.timing import request_time
-from tradewind.cli.train import train, train_language
+from tradewind.cli.train import train
 from tradewind.data.dataset import Dataset
 from tradewind.engines.engine import Decision
 from tradewind.engines.onnx import OnnxPredictor
@@ -62,10 +62,9 @@ def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: 
     """Measure the model beside baselines; write the report."""
     session = Session.open(directory, changes)
     below_cost: list[str] = []
-    if session.product.task == "generation":
-        read_tasks(session)
-        corpus = prepare_language(session)
-        evaluate_language(session, corpus, train_language(session, corpus))
+    story = story_of(session.product.task)
+    if story is not None:
+        story.evaluate(session)
     else:
         lexicon_of(session)
         dataset = prepare(session)

@@ -1,24 +1,23 @@
-"""`tradewind prepare`: raw data becomes a dataset. Rows are read, inferred, cleaned, split and encoded by fitted columns;
-documents of a language model are read, judged, split and packed as tokens.
-"""
+"""`tradewind prepare`: raw data becomes a dataset. Rows are read, inferred, cleaned, split and encoded by fitted columns."""
 
 from __future__ import annotations
 
 from tradewind.cli.explained import check_explain
 from tradewind.cli.groups import check_groups
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
+from tradewind.cli.stories import story_of
 from tradewind.data import dataset as datasets
-from tradewind.data.corpus import Corpus, prepare_corpus
 from tradewind.data.dataset import Dataset
 
 
 def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: JsonOption = False) -> None:
     """Read, clean, split and encode the data."""
     session = Session.open(directory, changes)
-    if session.product.task == "generation":
-        prepare_language(session)
-    else:
+    story = story_of(session.product.task)
+    if story is None:
         prepare(session)
+    else:
+        story.prepare(session)
     if as_json:
         emit(session.outcome.to_json())
 
@@ -42,27 +41,3 @@ def prepare(session: Session) -> Dataset:
         if finding.get("level") == "warning":
             session.voice.say(f"! {finding['message']}")
     return dataset
-
-
-def prepare_language(session: Session) -> Corpus:
-    """The corpus of a product for generation; the finished one at once when nothing it is made from has changed."""
-    with session.timed("prepare", "Prepare"):
-        corpus = prepare_corpus(
-            session.product, base=session.folder, workspace=session.workspace, progress=session.voice.progress
-        )
-    session.outcome.artifacts["dataset"] = str(corpus.folder)
-    profile = corpus.profile
-    splits, cleaning = profile["splits"], profile["cleaning"]
-    documents = sum(split["documents"] for split in splits.values())
-    learnt = {name: split["learnt"] for name, split in splits.items()}
-    masked = "" if profile["kind"] == "text" else " of answers"
-    rejected = sum(cleaning["rejected"].values())
-    session.voice.say(
-        f"{documents:,} documents ({profile['kind']}, split by {profile['split_by']}); {learnt['train']:,} tokens{masked} to "
-        f"train on, {learnt['validation']:,} to validate, {learnt['test']:,} to test; {profile['bytes_per_token']:.2f} bytes "
-        f"a token, vocabulary {profile['tokenizer']['vocabulary']:,}; {rejected:,} rejected"
-    )
-    for finding in cleaning["findings"]:
-        if finding["level"] == "warning":
-            session.voice.say(f"! {finding['message']}")
-    return corpus

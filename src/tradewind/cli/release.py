@@ -10,15 +10,13 @@ import numpy as np
 from tradewind import __version__
 from tradewind.artifacts import Artifact
 from tradewind.cli.evaluate import Evaluation, evaluate, refuse
-from tradewind.cli.evaluate_language import evaluate_language, read_tasks
 from tradewind.cli.explained import spelled_out
 from tradewind.cli.learnt import remember
 from tradewind.cli.paper import paper, stated
-from tradewind.cli.prepare import prepare, prepare_language
-from tradewind.cli.release_encoder import release_encoder
-from tradewind.cli.release_language import release_language
+from tradewind.cli.prepare import prepare
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
-from tradewind.cli.train import train, train_language
+from tradewind.cli.stories import story_of
+from tradewind.cli.train import train
 from tradewind.data.dataset import Dataset
 from tradewind.engines.engine import Decision
 from tradewind.engines.loading import check_golden, load
@@ -41,8 +39,9 @@ _INT8_ROWS = 2000
 def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: JsonOption = False) -> None:
     """Make a signed bundle that predicts without PyTorch."""
     session = Session.open(directory, changes)
-    if session.product.task == "generation":
-        language_stages(session)
+    story = story_of(session.product.task)
+    if story is not None:
+        story.release(session)
         refuse(session, [])
     else:
         dataset = prepare(session)
@@ -52,19 +51,6 @@ def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: 
         release(session, dataset, run, evaluation)
     if as_json:
         emit(session.outcome.to_json())
-
-
-def language_stages(session: Session) -> None:
-    """Everything from documents to a release, which a failed gate leaves out."""
-    read_tasks(session)
-    corpus = prepare_language(session)
-    run = train_language(session, corpus)
-    if run.summary["objective"] == "mlm":
-        release_encoder(session, corpus, run)
-        return
-    evaluation = evaluate_language(session, corpus, run)
-    if all(gate["passed"] for gate in session.outcome.gates):
-        release_language(session, corpus, run, evaluation)
 
 
 def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation) -> Artifact:

@@ -7,8 +7,9 @@ from rich.table import Table
 from tradewind.cli.evaluate import evaluate, refuse
 from tradewind.cli.examine import lexicon_of
 from tradewind.cli.prepare import prepare
-from tradewind.cli.release import language_stages, release
+from tradewind.cli.release import release
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
+from tradewind.cli.stories import story_of
 from tradewind.cli.train import train
 from tradewind.privacy import retraining
 
@@ -21,8 +22,9 @@ def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: 
     session = Session.open(directory, changes)
     below_cost: list[str] = []
     _say_due(session)
-    if session.product.task == "generation":
-        language_stages(session)
+    story = story_of(session.product.task)
+    if story is not None:
+        story.release(session)
     else:
         lexicon_of(session)
         dataset = prepare(session)

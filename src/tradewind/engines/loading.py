@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from tradewind.features.feature_set import FeatureSet
 from tradewind.features.language import LanguageTokenizer
 from tradewind.files import read_json
 from tradewind.release import encoder as encoders
-from tradewind.release.bundle import TRUST, Bundle, open_bundle
+from tradewind.release import language as languages
+from tradewind.release.bundle import TRUST, Bundle, open_bundle, task_of
 from tradewind.release.golden import Golden, read_golden
 from tradewind.release.language import (
     ADAPTER,
@@ -27,7 +28,6 @@ from tradewind.release.language import (
     GOLDEN,
     HF,
     check_base,
-    is_language_release,
     open_language_bundle,
     read_language_golden,
     template_digest,
@@ -187,14 +187,28 @@ def load_embedder(folder: Path, *, public_key: Path | None = None, threads: int 
 
 def verify_release(folder: Path, *, public_key: Path | None = None) -> str:
     """Opens a release of any kind as it would be served, every precision of it; says what was checked."""
-    if encoders.is_encoder_release(folder):
-        load_embedder(folder, public_key=public_key)
-        return "digests, signature and golden texts of the release"
-    if not is_language_release(folder):
-        load(folder, public_key=public_key)
-        return "digests, signature, fingerprint and golden examples of the release"
+    return _CHECKS.get(task_of(folder), _check_predictor)(folder, public_key)
+
+
+def _check_predictor(folder: Path, public_key: Path | None) -> str:
+    load(folder, public_key=public_key)
+    return "digests, signature, fingerprint and golden examples of the release"
+
+
+def _check_encoder(folder: Path, public_key: Path | None) -> str:
+    load_embedder(folder, public_key=public_key)
+    return "digests, signature and golden texts of the release"
+
+
+def _check_generator(folder: Path, public_key: Path | None) -> str:
     bundle = open_language_bundle(folder, public_key=public_key)
     for precision in bundle.manifest["precisions"]:
         load_generator(folder, precision=precision, public_key=public_key, slots=2).close()
     held = ", ".join(bundle.manifest["precisions"]) or "the adapter"
     return f"digests, signature, template and golden prompts of the release ({held})"
+
+
+_CHECKS: Mapping[str | None, Callable[[Path, Path | None], str]] = {
+    languages.TASK: _check_generator,
+    encoders.TASK: _check_encoder,
+}

@@ -107,6 +107,15 @@ def open_bundle(folder: Path, *, public_key: Path | None = None) -> Bundle:
     return open_signed(folder, required=_REQUIRED, public_key=public_key)
 
 
+def task_of(folder: Path) -> str | None:
+    """The task that the release's manifest names, unchecked; None where the folder is no release."""
+    try:
+        task = read_json(folder / "manifest.json")["task"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return task if isinstance(task, str) else None
+
+
 def open_signed(folder: Path, *, required: Sequence[str], public_key: Path | None) -> Bundle:
     """`open_bundle` for a release that holds the files `required`."""
     if not folder.is_dir():

@@ -33,14 +33,6 @@ class EncoderGolden:
     tolerance: float
 
 
-def is_encoder_release(folder: Path) -> bool:
-    """Whether the folder says that it is the release of a text encoder."""
-    try:
-        return bool(read_json(folder / "manifest.json").get("task") == TASK)
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
 def write_encoder_golden(path: Path, golden: EncoderGolden) -> None:
     write_json(
         path,

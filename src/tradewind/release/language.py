@@ -136,14 +136,6 @@ def weight_digests(folder: Path) -> dict[str, str]:
     return {path.name: digest_file(path) for path in files}
 
 
-def is_language_release(folder: Path) -> bool:
-    """Whether the folder says that it is the release of a language model."""
-    try:
-        return bool(read_json(folder / "manifest.json").get("task") == TASK)
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
 def open_language_bundle(folder: Path, *, public_key: Path | None = None) -> Bundle:
     """Opens and verifies. Raises ArtifactError when a part is missing, VerificationFailed when bytes or signer differ."""
     bundle = open_signed(folder, required=("manifest.json", GOLDEN), public_key=public_key)

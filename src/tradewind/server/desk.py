@@ -18,6 +18,7 @@ from tradewind.server.recording import Recorder
 from tradewind.server.served import Answer, Served
 from tradewind.server.served_encoder import ServedEncoder
 from tradewind.server.served_language import ServedLanguage
+from tradewind.server.served_rows import ServedRows
 from tradewind.server.serving import Shelf
 from tradewind.server.settings import Settings
 from tradewind.server.subjects import Subjects, from_header
@@ -191,13 +192,23 @@ class Desk:
         work.request_id = ticket.request_id  # of an earlier try, where a call with this idempotency key did not end
         return ticket
 
-    async def find(self, work: Work, product: str, release: str | None) -> Served:
+    async def find(self, work: Work, product: str, release: str | None) -> Served | ServedRows:
+        """What answers rows. Raises InputError (model_unknown, release_unknown, model_task)."""
         served = self.shelf.get(product, release) or await self.shelf.fetch(product, release)
-        if not isinstance(served, Served):
+        if not isinstance(served, Served | ServedRows):
             raise InputError(
                 f"{served.product} takes text, not rows.", code="model_task", where="model", hint="GET /v1/models says what each model does.",
             )  # fmt: skip
         work.product, work.release = served.product, served.release
+        return served
+
+    async def find_table(self, work: Work, product: str, release: str | None) -> Served:
+        """What answers rows of a table. Raises InputError as `find`."""
+        served = await self.find(work, product, release)
+        if not isinstance(served, Served):
+            raise InputError(
+                f"{served.product} has no tensors.", code="model_task", where="model", hint=f"Ask POST /v1/predict: its task is {served.task}.",
+            )  # fmt: skip
         return served
 
     async def find_language(self, work: Work, product: str, release: str | None) -> ServedLanguage:
@@ -236,7 +247,14 @@ class Desk:
         return await _or_gone(work, asyncio.get_running_loop().run_in_executor(self.shelf.aside, task, *arguments))
 
     def conclude(
-        self, work: Work, ticket: Ticket, served: Served, *, units: int, rows: Sequence[Row], outputs: Sequence[Any]
+        self,
+        work: Work,
+        ticket: Ticket,
+        served: Served | ServedRows,
+        *,
+        units: int,
+        rows: Sequence[Row],
+        outputs: Sequence[Any],
     ) -> None:
         """Settles. From here on the work is charged, and the reply leaves."""
         ticket.release_version = served.release

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Request
 from tradewind.errors import InputError
 from tradewind.server.desk import Desk
 from tradewind.server.gate import Call
+from tradewind.server.openers import Item
 from tradewind.server.served_encoder import ServedEncoder
 from tradewind.server.served_language import ServedLanguage
-from tradewind.server.serving import Item
+from tradewind.server.served_rows import ServedRows
 
 
 def router(desk: Desk) -> APIRouter:
@@ -75,6 +76,13 @@ def _shown(desk: Desk, served: Item) -> dict[str, Any]:
         }  # fmt: skip
     if isinstance(served, ServedEncoder):
         return common | {"task": "embedding", "context": served.engine.context, "width": served.engine.width}
+    if isinstance(served, ServedRows):
+        return common | {
+            "task": served.task,
+            "input": served.row_schema,
+            "output": served.output_schema,
+            **served.facts(),
+        }
     return common | {
         "task": served.decision.task,
         "classes": list(served.classes),

@@ -60,7 +60,7 @@ class Oip:
     async def _metadata(self, work: Work, name: str, version: str | None) -> Reply:
         _takes(work, "GET")
         await self._desk.known(work)
-        served = await self._desk.find(work, name, version)
+        served = await self._desk.find_table(work, name, version)
         content = {
             "name": served.product,
             "versions": [release.removeprefix("v") for release in self._desk.shelf.versions(served.product)],
@@ -93,7 +93,7 @@ class Oip:
         if ticket.replay is not None:
             return ticket.replay
         try:
-            served = await desk.find(work, name, version)
+            served = await desk.find_table(work, name, version)
             answers = await desk.answers(work, served, rows)
             tensors, parts, charged = outputs_of(request, served, answers)
             content = {

@@ -7,7 +7,7 @@ anywhere but this server.
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeAlias
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -19,6 +19,7 @@ from tradewind.server.desk import Desk
 from tradewind.server.served import Served
 from tradewind.server.served_encoder import ServedEncoder
 from tradewind.server.served_language import ServedLanguage
+from tradewind.server.served_rows import ServedRows
 
 _JSON = "application/json"
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -38,6 +39,8 @@ _ERRORS = {
     "503": "Out of service for the moment. Nothing was charged.",
     "504": "The answer took too long. Nothing was charged.",
 }
+
+Answering: TypeAlias = Served | ServedRows
 
 
 def router(desk: Desk, app: FastAPI) -> APIRouter:
@@ -66,7 +69,8 @@ def document(desk: Desk, app: FastAPI) -> dict[str, Any]:
     title = desk.settings.title
     made = get_openapi(title=title, version=__version__, openapi_version="3.1.0", routes=app.routes)
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
-    live = [one for one in desk.shelf if isinstance(one, Served)]
+    tables = [one for one in desk.shelf if isinstance(one, Served)]
+    live = [one for one in desk.shelf if isinstance(one, Served | ServedRows)]
     for served in live:
         schemas[f"row.{served.product}"] = {k: v for k, v in served.row_schema.items() if k != "$schema"}
         schemas[f"predict.{served.product}"] = _request(desk, served)
@@ -77,11 +81,11 @@ def document(desk: Desk, app: FastAPI) -> dict[str, Any]:
     schemas |= (text := openapi_text.schemas(writers, encoders, desk.settings))
     made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     made["security"] = [{"key": []}]
-    made["paths"] = {**_paths(live), **openapi_text.paths(text, _errors()), **made.get("paths", {})}
+    made["paths"] = {**_paths(live, tables), **openapi_text.paths(text, _errors()), **made.get("paths", {})}
     return made
 
 
-def _paths(live: list[Served]) -> dict[str, Any]:
+def _paths(live: list[Answering], tables: list[Served]) -> dict[str, Any]:
     parameters = [
         {
             "name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string", "minLength": 1, "maxLength": 255},
@@ -96,13 +100,13 @@ def _paths(live: list[Served]) -> dict[str, Any]:
     }  # fmt: skip
     infer = {
         "summary": "Open Inference Protocol: infer", "operationId": "infer", "tags": ["open inference protocol"],
-        "parameters": [_model_name(live), *parameters],
+        "parameters": [_model_name(tables), *parameters],
         "requestBody": {"required": True, "content": {_JSON: {"schema": _INFER}}},
         "responses": _oip_responses(),
     }  # fmt: skip
     metadata = {
         "summary": "Open Inference Protocol: model metadata", "operationId": "model_metadata",
-        "tags": ["open inference protocol"], "parameters": [_model_name(live)], "responses": _oip_responses(),
+        "tags": ["open inference protocol"], "parameters": [_model_name(tables)], "responses": _oip_responses(),
     }  # fmt: skip
     plain = {"200": {"description": "Yes"}, "503": {"description": "Not now"}}
     return {
@@ -118,21 +122,23 @@ def _paths(live: list[Served]) -> dict[str, Any]:
 _SUBJECT = {"type": "string", "minLength": 1, "maxLength": 500}
 
 
-def _model_name(live: list[Served]) -> dict[str, Any]:
+def _model_name(tables: list[Served]) -> dict[str, Any]:
     schema = (
-        {"type": "string", "enum": [served.product for served in live]} if live else {"type": "string", "minLength": 1}
+        {"type": "string", "enum": [served.product for served in tables]}
+        if tables
+        else {"type": "string", "minLength": 1}
     )
     return {"name": "model_name", "in": "path", "required": True, "schema": schema}
 
 
-def _request(desk: Desk, served: Served) -> dict[str, Any]:
+def _request(desk: Desk, served: Answering) -> dict[str, Any]:
     row = {"$ref": f"#/components/schemas/row.{served.product}"}
     return {
         "type": "object",
         "properties": {
             "model": {"type": "string", "const": served.product, "description": "Or NAME@v3 for one release."},
             "inputs": {"type": "array", "items": row, "minItems": 1, "maxItems": desk.settings.rows},
-            **openapi_beside.requested(desk.settings),
+            **(openapi_beside.requested(desk.settings) if isinstance(served, Served) else {}),
             "subject": {
                 "anyOf": [
                     {"type": "null"},
@@ -148,11 +154,12 @@ def _request(desk: Desk, served: Served) -> dict[str, Any]:
     }
 
 
-def _reply(served: Served) -> dict[str, Any]:
+def _reply(served: Answering) -> dict[str, Any]:
     output = dict(served.output_schema)
-    output["properties"] = {**output.get("properties", {}), **openapi_beside.answered(output)}
     outputs: dict[str, Any] = output
-    if served.abstain_below is not None:
+    if isinstance(served, Served):
+        output["properties"] = {**output.get("properties", {}), **openapi_beside.answered(output)}
+    if isinstance(served, Served) and served.abstain_below is not None:
         silent = {
             "type": "object",
             "properties": {"abstained": {"const": True}, "confidence": {"type": "number"}},
@@ -171,7 +178,7 @@ def _reply(served: Served) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _any(kind: str, live: list[Served]) -> dict[str, Any]:
+def _any(kind: str, live: list[Answering]) -> dict[str, Any]:
     if not live:
         return {"type": "object"}
     return {"anyOf": [{"$ref": f"#/components/schemas/{kind}.{served.product}"} for served in live]}

@@ -20,6 +20,7 @@ from tradewind.errors import InputError
 from tradewind.server.desk import Desk, Work
 from tradewind.server.gate import Reply
 from tradewind.server.served import Answer, Labelled, Served
+from tradewind.server.served_rows import ServedRows
 from tradewind.server.subjects import from_field
 from tradewind.server.wire import PredictBody, Receive, Row, Scope, Send, decode_predict, encode
 
@@ -55,10 +56,14 @@ class Predict:
             return ticket.replay
         try:
             served = await desk.find(work, name, release)
-            answers = await desk.answers(work, served, rows)
-            outputs, charged = _outputs(served, answers)
-            if wanted:
-                await self._beside(work, served, rows, outputs, wanted)
+            if isinstance(served, Served):
+                answers = await desk.answers(work, served, rows)
+                outputs, charged = _outputs(served, answers)
+                if wanted:
+                    await self._beside(work, served, rows, outputs, wanted)
+            else:
+                outputs = await self._answered(work, served, rows, wanted)
+                charged = sum("abstained" not in output for output in outputs)
             content = {
                 "id": work.request_id,
                 "model": served.product,
@@ -115,6 +120,16 @@ class Predict:
                 code="too_many_rows", where="inputs",
             )  # fmt: skip
         return wanted
+
+    async def _answered(
+        self, work: Work, served: ServedRows, rows: Sequence[Row], wanted: Wanted | None
+    ) -> list[dict[str, Any]]:
+        if wanted:
+            raise InputError(
+                "Nothing of this kind stands beside its answers.", code="beside_unsuited", where="model",
+                hint=f"{served.product} is of the task {served.task}; GET /v1/models/{served.product} shows what an answer holds.",
+            )  # fmt: skip
+        return await self._desk.aside(work, served.answer, rows, work.account)
 
     async def _beside(
         self, work: Work, served: Served, rows: Sequence[Row], outputs: Sequence[dict[str, Any]], wanted: Wanted

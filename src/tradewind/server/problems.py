@@ -18,7 +18,7 @@ from tradewind.server.gate import Headers
 # Every code of the family `input` that a request can meet: tests/server/test_statuses.py reads the source and holds it.
 _INPUT: dict[int, tuple[str, ...]] = {
     400: (
-        "account_name", "adapters_unsupported", "amount", "code_expired", "code_redeemed", "code_unknown",
+        "account_name", "adapters_unsupported", "amount", "beside_unsuited", "code_expired", "code_redeemed", "code_unknown",
         "consent_option", "conversation_empty", "conversation_refused", "counterfactuals_range", "counterfactuals_undefined",
         "credit_amount", "credit_count", "credit_currency", "credit_reference", "credit_too_much", "currency",
         "domain_missing", "duration", "email", "expiry", "field", "grace", "guidance_unsupported", "heatmap_missing", "idempotency_key", "json", "key_name", "language", "model_task", "month",

@@ -13,17 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from tradewind.artifacts import Workspace
 from tradewind.engines.loading import load_generator
 from tradewind.errors import ArtifactError, InputError, TradewindError, nearest
-from tradewind.release.encoder import is_encoder_release
-from tradewind.release.language import is_language_release
 from tradewind.release.registry import FILE, Registry, Version
-from tradewind.server.served import Served, open_release
-from tradewind.server.served_encoder import ServedEncoder, open_encoder
-from tradewind.server.served_language import LoadEngine, ServedLanguage, Writing, open_language
+from tradewind.server.openers import Item, Opening, open_item
+from tradewind.server.served import Served
+from tradewind.server.served_language import LoadEngine, ServedLanguage, Writing
+from tradewind.server.served_rows import ServedRows
 from tradewind.server.ticker import Ticker
 
 POLL_S = 0.5
@@ -33,7 +32,6 @@ _THREADS = 4
 _THREADS_ASIDE = 4
 
 Log = Callable[[Mapping[str, Any]], None]
-Item: TypeAlias = Served | ServedLanguage | ServedEncoder
 
 
 @dataclass(frozen=True)
@@ -221,20 +219,14 @@ class Shelf:
 
     def _load(self, watched: _Watched, folder: Path, version: Version) -> Item:
         place = watched.place
-        if is_language_release(folder):
-            return open_language(
-                folder, version, writing=place.writing, public_key=place.public_key, load_engine=self._load_engine
-            )
-        if is_encoder_release(folder):
-            return open_encoder(folder, version, public_key=place.public_key, threads=self._threads)
-        return open_release(
+        return open_item(
             folder,
             version,
-            executor=self.executor,
-            public_key=place.public_key,
-            threads=self._threads,
-            abstain_below=place.abstain_below,
-        )
+            Opening(
+                executor=self.executor, public_key=place.public_key, abstain_below=place.abstain_below,
+                writing=place.writing, threads=self._threads, load_engine=self._load_engine,
+            ),
+        )  # fmt: skip
 
     def _unknown(self, product: str) -> InputError:
         return InputError(
@@ -245,7 +237,7 @@ class Shelf:
 
 def _retire(item: Item) -> None:
     """The memory of a language model is given back at once; a predictor's goes with the last who holds it."""
-    if isinstance(item, ServedLanguage):
+    if isinstance(item, ServedLanguage | ServedRows):
         item.retire()
 
 
