@@ -35,6 +35,7 @@ class Plan:
     time: str | None
     given: str | None
     inferred: Mapping[str, Inferred]
+    plain_time: bool = False  # time is a number of hours, say, since some beginning
     dropped: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -54,7 +55,9 @@ class Plan:
         if name == self.weight:
             return "number"
         if name not in self.inputs and name not in self.sensitive:
-            return "date" if name == self.time else "key"
+            if name != self.time:
+                return "key"
+            return "number" if self.plain_time else "date"
         kind = self.inferred[name].kind
         if kind == "identifier":
             return "category"
@@ -132,6 +135,7 @@ def make_plan(task: Task, data: Data, names: Sequence[str], inferred: Mapping[st
     plan = Plan(
         task=task, target=data.target, inputs=tuple(names), sensitive=tuple(data.sensitive), weight=data.weight,
         group=by if mode == "group" else None, time=time, given=by if mode == "column" else None, inferred=inferred,
+        plain_time=data.events is not None and data.events.unit != "date" and data.events.time == time,
     )  # fmt: skip
     reasons: dict[str, str] = {}
     for name in names:
@@ -146,7 +150,7 @@ def make_plan(task: Task, data: Data, names: Sequence[str], inferred: Mapping[st
 def _why_not(name: str, data: Data, plan: Plan) -> str | None:
     """The reason why a column is no input, or None when it is one."""
     found = plan.inferred[name]
-    named = data.only is not None and name in data.only
+    named = data.only is not None and (name in data.only or name in data.windows)
     if name == data.target:
         return "the target"
     if name == data.weight:

@@ -27,11 +27,13 @@ from tradewind.data.spill import Spill
 from tradewind.data.splits import check_filled, decide
 from tradewind.data.subjects import Subjects, write_subjects
 from tradewind.data.survey import Input, head, survey
+from tradewind.data.windows import with_windows
 from tradewind.features.column import Values
+from tradewind.features.date import to_moments
 from tradewind.features.feature_set import FeatureSet
 from tradewind.features.target import fit_target
 from tradewind.files import write_json
-from tradewind.product import Product, Source
+from tradewind.product import ColumnOptions, Events, Product, Source
 
 Progress = Callable[[str, float], None]
 
@@ -53,6 +55,8 @@ def open_inputs(product: Product, *, base: Path) -> list[Input]:
                 "missing": own.missing or data.source.missing,
             })  # fmt: skip
             inputs.append(Input(side, open_source(alike, base=base, memory=memory), own.path))
+    if data.events is not None:
+        with_windows([item.source for item in inputs], data.events.spec(missing=data.source.missing))
     return inputs
 
 
@@ -81,6 +85,7 @@ def make(
         rows, sides = drop_copies(rows, sides, spill, plan, done.cleaner.dictionaries, data.clean, ledger)
         words = done.cleaner.dictionaries[plan.given].words if plan.given else None
         sides = decide(rows, data.split, sides=sides, given=words, classes=labels, ledger=ledger)
+        sides = _known_in_time(rows, sides, data.events, ledger)
         sides = _known_classes(rows, sides, done)
         check_filled(rows, sides, data.split, ledger)
         # 2. Fit on the training split alone.
@@ -141,7 +146,8 @@ def _read(
     first = head(inputs[0].source)
     if subjects is not None:  # nothing is learnt, not even a kind, from rows that may not be used
         first = subjects.without(first)
-    inferred = infer(first, given=data.columns, missing=data.source.missing, units=data.clean.units)
+    given = {**dict.fromkeys(data.windows, ColumnOptions(kind="number")), **data.columns}
+    inferred = infer(first, given=given, missing=data.source.missing, units=data.clean.units)
     for _ in range(len(names) + 1):
         plan = make_plan(product.task, data, names, inferred)
         checks.keys_read(first, plan)
@@ -210,6 +216,23 @@ def _known_classes(rows: Rows, sides: NDArray[np.int8], done: Surveyed) -> NDArr
         why = "Its class has no row in the training split."
         reject(done.ledger, rows, np.flatnonzero(strange), "class_unseen", reason=why)
         sides = np.where(strange, DROPPED, sides).astype(np.int8)
+    return sides
+
+
+def _known_in_time(rows: Rows, sides: NDArray[np.int8], events: Events | None, ledger: Ledger) -> NDArray[np.int8]:
+    """Drops rows whose truth was not known yet when the first row came in that they would be measured on, or chosen by."""
+    if rows.time is None or events is None or events.label_delay is None:
+        return sides
+    time_R = to_moments(rows.time) if events.unit == "date" else rows.time * events.unit_s
+    for side, later in ((VALIDATION, (TEST,)), (TRAIN, (VALIDATION, TEST))):
+        measured = np.isin(sides, later)
+        if not measured.any():
+            continue
+        unknown = (sides == side) & (time_R > time_R[measured].min() - events.label_delay_s)
+        ledger.count("label_unknown", "", int(unknown.sum()), action="dropped")
+        why = f"Its truth was not known yet when the first row came in that is measured on: {events.label_delay} before it."
+        reject(ledger, rows, np.flatnonzero(unknown), "label_unknown", reason=why)
+        sides = np.where(unknown, DROPPED, sides).astype(np.int8)
     return sides
 
 

@@ -25,6 +25,7 @@ from tradewind.product.data import (
     TextAugment,
 )
 from tradewind.product.delivery import Privacy, Release, Serve
+from tradewind.product.events import Events
 from tradewind.product.judging import Evaluate, Explain
 from tradewind.product.learning import Model, Tokenizer, Train
 from tradewind.product.section import ColumnKind, Place, Section, Task, misplaced
@@ -36,6 +37,7 @@ __all__ = [
     "ColumnOptions",
     "Data",
     "Evaluate",
+    "Events",
     "Explain",
     "ImageAugment",
     "Model",

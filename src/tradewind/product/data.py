@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from tradewind.product.section import ColumnKind, Positive, Section, Share
+from tradewind.product.events import Events
+from tradewind.product.section import ColumnKind, Positive, Section, Share, misplaced
 
 
 def _source(value: object) -> object:
@@ -172,11 +173,19 @@ class Data(Section):
         None, description="Column that says whether the subject agreed: rows without a yes are put aside"
     )
     purpose: str = Field("", description="What the subjects agreed to; kept with the dataset")
+    events: Events | None = Field(
+        None, description="Rows are events in time: columns that tell what a card, a customer, a device did before"
+    )
     clean: Clean = Clean()
     augment: Augment = Augment()
     split: Split = Split()
     fit_rows: Positive = Field(500_000, description="Columns are fitted on at most so many training rows, drawn evenly")
     memory: Positive = Field(2 << 30, description="Bytes that preparation may hold at once")
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """Names of the columns that are windows over events."""
+        return tuple(self.events.windows) if self.events is not None else ()
 
     @model_validator(mode="after")
     def _together(self) -> Data:
@@ -189,6 +198,9 @@ class Data(Section):
         for name, column in (("subject", self.subject), ("consent", self.consent)):
             if column is not None and column in (self.target, self.weight, *self.sensitive):
                 raise ValueError(f"{column} says {name} and can be neither target nor weight nor sensitive")
+        if self.events is not None:
+            for place, says in self.events.faults(target=self.target, columns=self.columns):
+                raise misplaced(place, says)
         if self.subject is not None and self.subject == self.consent:
             raise ValueError(f"{self.subject} cannot be both subject and consent")
         return self

@@ -21,6 +21,7 @@ from tradewind.product import Source
 __all__ = ["Chunk", "OpenSource", "Reject", "open_source"]
 
 _DATABASES = ("sqlite", "postgres", "postgresql", "mysql", "mariadb", "oracle", "mssql")
+Extension = Callable[[Chunk, int, list[Reject]], Chunk]
 # So many rejected rows, and more of them than rows that could be read, mean that the file was misunderstood.
 _MANY_REJECTS = 100_000
 
@@ -38,6 +39,8 @@ class OpenSource:
         self.rows = 0
         self.head: pl.DataFrame | None = None  # its first rows, once somebody has asked for them
         self._reader = reader
+        self._further: tuple[str, ...] = ()
+        self._extension: Extension | None = None
         self._files = found.files if found else ()
         self._base = found.folder if found and found.folder else base
         if found and found.files and not found.folder:
@@ -48,7 +51,12 @@ class OpenSource:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return self._reader.names
+        return (*self._reader.names, *self._further)
+
+    def extend(self, names: Sequence[str], extension: Extension) -> None:
+        """From now on each chunk has further columns, which `extension` adds: it is given the chunk, how many rows came
+        before it, and where to put rows that it leaves out."""
+        self._further, self._extension = tuple(names), extension
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows in order, from the beginning on every call.
@@ -58,7 +66,10 @@ class OpenSource:
         rejects: list[Reject] = []
         self.rejects, self.rows = rejects, 0
         for chunk in self._reader.chunks(rejects):
+            before = self.rows
             self.rows += chunk.frame.height
+            if self._extension is not None:
+                chunk = self._extension(chunk, before, rejects)
             if len(rejects) > _MANY_REJECTS and len(rejects) > self.rows:
                 raise self._rejected(rejects, "More rows were rejected than read")
             yield chunk
