@@ -27,6 +27,7 @@ from tradewind.product.data import (
 from tradewind.product.delivery import Privacy, Release, Serve
 from tradewind.product.events import Events
 from tradewind.product.judging import Evaluate, Explain
+from tradewind.product.knowledge import KnowledgeBase
 from tradewind.product.learning import Model, Tokenizer, Train
 from tradewind.product.section import ColumnKind, Place, Section, Task, misplaced
 
@@ -40,6 +41,7 @@ __all__ = [
     "Events",
     "Explain",
     "ImageAugment",
+    "KnowledgeBase",
     "Model",
     "NumberAugment",
     "Place",
@@ -69,6 +71,7 @@ class Product(Section):
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     explain: Explain = Explain()
+    knowledge: KnowledgeBase | None = Field(None, description="Documents that are searched and cited beside the model")
     release: Release = Release()
     serve: Serve = Serve()
     privacy: Privacy = Privacy()
