@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass, replace
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from tradewind.business import audit
 from tradewind.business.database import Database, now_ms
 from tradewind.business.roles import ROLES
-from tradewind.business.tables import accounts, keys
+from tradewind.business.tables import accounts, customer_texts, keys
 from tradewind.business.tables import members as members_table
 from tradewind.errors import InputError, nearest
 from tradewind.ids import new_id
@@ -91,7 +91,7 @@ def all_accounts(database: Database) -> tuple[Account, ...]:
 
 
 def close(database: Database, account_id: str, *, actor: str) -> Account:
-    """Its keys stop and its subscription ends at this moment. Closing it again changes nothing."""
+    """Its keys stop and its subscription ends at this moment; its documents and intents go. Closing it again changes nothing."""
 
     def change(connection: Connection) -> Account:
         account = require(connection, account_id, lock=True)
@@ -99,6 +99,7 @@ def close(database: Database, account_id: str, *, actor: str) -> Account:
             return account
         closed = replace(account, closed_ms=now_ms(connection))
         connection.execute(update(accounts).where(accounts.c.id == account_id).values(closed_ms=closed.closed_ms))
+        connection.execute(delete(customer_texts).where(customer_texts.c.account_id == account_id))
         database.bump(connection)
         audit.append(connection, actor=actor, action="account.close", subject=account_id, detail={})
         return closed

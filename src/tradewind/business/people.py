@@ -55,7 +55,15 @@ _REASONS: Mapping[str, tuple[str, str]] = {
 }  # fmt: skip
 _OTHER = ("It is part of the business records.", "the end of the legal term")
 _MINE = frozenset(
-    {"request_records", "request_subjects", "erased_subjects", "members", "idempotency", "alembic_version"}
+    {
+        "request_records",
+        "request_subjects",
+        "erased_subjects",
+        "members",
+        "idempotency",
+        "customer_texts",
+        "alembic_version",
+    }
 )
 
 

@@ -320,6 +320,21 @@ erased_subjects = Table(
     Column("at_ms", BigInteger, nullable=False),
 )
 
+# What customers bring beside a release: documents of a knowledge base, examples of intents. Kept until they take it away.
+customer_texts = Table(
+    "customer_texts",
+    metadata,
+    Column("account_id", _ID, ForeignKey(_ACCOUNT), primary_key=True),
+    Column("product", String(64), primary_key=True),
+    Column("kind", String(16), primary_key=True),  # document, intent
+    Column("name", String(200), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),  # vault.Vault.seal of its JSON
+    Column("encoder", String(80)),  # what the vectors were made with
+    Column("vectors", LargeBinary),  # sealed too: texts can be guessed from their vectors
+    Column("revision", BigInteger, nullable=False),  # of the database when it was written: a later one is a larger one
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -14,6 +14,7 @@ import typer
 from tradewind import product_file
 from tradewind.artifacts import Workspace
 from tradewind.business import people
+from tradewind.business.customer_texts import CustomerTexts
 from tradewind.business.database import Database, default_url
 from tradewind.business.people import People, StoredRequests
 from tradewind.cli.erasing import Begun, alone, tell, unknown, write_over
@@ -87,6 +88,7 @@ def stored_holders(workspace: Workspace, database: Database | None, *, receipt: 
     vault = Vault.open(folder) if folder.is_dir() else None
     return [
         StoredRequests(database, vault, actor=OPERATOR, receipt=receipt),
+        CustomerTexts(database, vault, actor=OPERATOR),
         People(database, actor=OPERATOR),
     ]
 

@@ -185,7 +185,9 @@ def _table(file: File, settings: KnowledgeBase, rejected: list[Rejected]) -> Ite
             code="knowledge_columns", where=file.name, hint="Name the columns question and answer in the first row.",
         )  # fmt: skip
     for chunk in opened.chunks():
-        rows = chunk.frame.select(list(columns.values())).rename({name: role for role, name in columns.items()}).to_dicts()
+        rows = (
+            chunk.frame.select(list(columns.values())).rename({name: role for role, name in columns.items()}).to_dicts()
+        )
         for line, row in zip(chunk.lines.tolist(), rows, strict=True):
             document = _of_row(file, line, {role: str(value or "").strip() for role, value in row.items()}, settings)
             if document is None:
@@ -225,4 +227,3 @@ def _named_once(documents: Sequence[Document]) -> tuple[Document, ...]:
         name = one.name if times == 1 else f"{one.name} ({times})"
         found.append(replace(one, name=name))
     return tuple(found)
-

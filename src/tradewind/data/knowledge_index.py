@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from usearch.index import Index, MetricKind, ScalarKind
+from usearch.index import Index
 
 from tradewind.features.knowledge_files import (
     BELONGS,
@@ -77,9 +77,7 @@ class Words:
         order = np.lexsort((row_P, term_P))
         offsets = np.zeros(len(names) + 1, np.int64)
         np.cumsum(np.bincount(term_P, minlength=len(names)), out=offsets[1:])
-        return cls(
-            tuple(names), offsets, row_P[order], np.array(count_P, np.int32)[order], np.array(lengths, np.int32)
-        )
+        return cls(tuple(names), offsets, row_P[order], np.array(count_P, np.int32)[order], np.array(lengths, np.int32))
 
     def lsa(self, *, width: int = _LSA_WIDTH, seed: int = 0) -> tuple[NDArray[np.int64], Floats]:
         """The terms [t] that get a vector, the commonest, and their vectors [t, D], rare terms longer than common ones."""
@@ -117,7 +115,12 @@ def _right_singular(matrix: csr_matrix, width: int, seed: int) -> NDArray[np.flo
 def write_words(folder: Path, words: Words) -> None:
     """The postings. Raises EnvironmentFailure when the disk refuses, as all of these do."""
     write_bytes(folder / TERMS, "".join(f"{term}\n" for term in words.terms).encode())
-    for name, array in ((OFFSETS, words.offsets), (ROWS, words.rows), (COUNTS, _small(words.counts)), (LENGTHS, words.lengths)):
+    for name, array in (
+        (OFFSETS, words.offsets),
+        (ROWS, words.rows),
+        (COUNTS, _small(words.counts)),
+        (LENGTHS, words.lengths),
+    ):
         np.save(folder / name, array, allow_pickle=False)
 
 
@@ -129,7 +132,13 @@ def write_lsa(folder: Path, chosen: NDArray[np.int64], vectors_tD: Floats) -> No
 def write_passages(folder: Path, documents: Sequence[Document]) -> None:
     lines = [
         canonical_json(
-            {"name": one.name, "source": one.source, "title": one.title, "language": one.language, "tags": list(one.tags)}
+            {
+                "name": one.name,
+                "source": one.source,
+                "title": one.title,
+                "language": one.language,
+                "tags": list(one.tags),
+            }
         )
         for one in documents
     ]
@@ -145,7 +154,7 @@ def write_vectors(folder: Path, vectors_ND: Floats) -> None:
     np.save(folder / VECTORS, vectors_ND.astype(np.float16), allow_pickle=False)
     if len(vectors_ND) > EXACT:
         graph = Index(
-            ndim=vectors_ND.shape[1], metric=MetricKind.Cos, dtype=ScalarKind.F16, connectivity=_NEIGHBOURS,
+            ndim=vectors_ND.shape[1], metric="cos", dtype="f16", connectivity=_NEIGHBOURS,
             expansion_add=_EXPANSION,
         )  # fmt: skip
         # One thread: another order of insertion is another graph, and the same files must give the same bytes.
@@ -173,4 +182,8 @@ def _line(passage: Passage) -> bytes:
 
 def _small(counts: NDArray[np.int32]) -> NDArray[Any]:
     """A term stands more than 255 times in few passages."""
-    return counts.astype(np.uint8) if counts.max(initial=0) < 256 else counts.astype(np.uint16 if counts.max() < 1 << 16 else np.int32)
+    return (
+        counts.astype(np.uint8)
+        if counts.max(initial=0) < 256
+        else counts.astype(np.uint16 if counts.max() < 1 << 16 else np.int32)
+    )

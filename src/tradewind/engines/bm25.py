@@ -13,7 +13,6 @@ Legend: N passages of a part, P postings.
 
 from __future__ import annotations
 
-import mmap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -188,6 +187,6 @@ def _mapped(path: Path) -> Rows:
     """Memory-mapped; an empty array cannot be, and is read."""
     try:
         found: Rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (mmap.error, ValueError):
+    except (OSError, ValueError):
         found = np.load(path, allow_pickle=False)
     return np.asarray(found)

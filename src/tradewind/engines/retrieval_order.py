@@ -61,8 +61,8 @@ def candidates(
     for weight, order in ((words, by_words), (vectors, near)):
         for place, key in enumerate(order):
             fused[key] = fused.get(key, 0.0) + weight / (RANK + 1 + place) / most
-    order = sorted(fused.items(), key=lambda one: (-one[1], one[0]))
-    return [Candidate(*key, value, by_words.get(key, 0.0), near.get(key)) for key, value in order]
+    ranked = sorted(fused.items(), key=lambda one: (-one[1], one[0]))
+    return [Candidate(*key, value, by_words.get(key, 0.0), near.get(key)) for key, value in ranked]
 
 
 def diverse(parts: Sequence[Part], found: Sequence[Candidate], most: int, *, diversity: float) -> list[Candidate]:

@@ -118,7 +118,7 @@ class FixedVectors:
     def __init__(self, folder: Path, *, passages: int, width: int) -> None:
         try:
             self._vectors_ND = np.load(folder / VECTORS, mmap_mode="r" if passages else None, allow_pickle=False)
-            self._graph = _graph(folder / GRAPH) if passages > EXACT else None
+            self._graph = _graph(folder / GRAPH, width) if passages > EXACT else None
         except (OSError, ValueError, RuntimeError) as error:
             raise ArtifactError(
                 f"The vectors cannot be read ({error}).", code="knowledge_broken", where=str(folder)
@@ -216,9 +216,7 @@ def _best(cosines_N: Floats, most: int, kept_N: NDArray[np.bool_] | None) -> Nea
     return places, cosines_N[places]
 
 
-def _graph(path: Path) -> Index:
-    found = Index.restore(str(path), view=True)
-    if found is None:
-        raise ValueError(f"{path.name} is no graph of neighbours")
-    found.expansion_search = _WALK
+def _graph(path: Path, width: int) -> Index:
+    found = Index(ndim=width, metric="cos", dtype="f16", expansion_search=_WALK)
+    found.view(str(path))
     return found

@@ -9,6 +9,7 @@ vectors.npy       float16, a row a passage, each of length 1; vectors.usearch wh
 encoder/          encoder.onnx and tokenizer.json of a text encoder; or lsa.npy, made from the passages themselves
 """
 
+FOLDER = "knowledge"  # of a release
 MANIFEST = "manifest.json"
 PASSAGES, DOCUMENTS = "passages.jsonl", "documents.jsonl"
 TERMS, OFFSETS, ROWS, COUNTS = "terms.txt", "terms.offsets.npy", "terms.rows.npy", "terms.counts.npy"

@@ -24,9 +24,12 @@ _SPACES = re.compile(r"[ \t\f\v\xa0]+")
 # Within these nothing is read; around these a block ends.
 _UNSEEN = frozenset(["script", "style", "template", "noscript", "svg", "math", "head"])
 _BLOCKS = frozenset(
-    "address article aside blockquote dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr "
-    "li main nav ol p pre section table tr ul body summary".split()
-)
+    [
+        "address", "article", "aside", "blockquote", "dd", "details", "div", "dl", "dt", "fieldset", "figcaption",
+        "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol",
+        "p", "pre", "section", "table", "tr", "ul", "body", "summary"
+    ]
+)  # fmt: skip
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
 
 
@@ -80,7 +83,13 @@ def blocks_of_markdown(text: str) -> Iterator[Block]:
             waiting.append(line)
             continue
         heading, under = _HEADING.match(line), _UNDERLINE.match(line)
-        if opens is None and line.strip() and not heading and not (under and len(waiting) == 1) and not _RULE.match(line):
+        if (
+            opens is None
+            and line.strip()
+            and not heading
+            and not (under and len(waiting) == 1)
+            and not _RULE.match(line)
+        ):
             waiting.append(line)
             continue
         if under and len(waiting) == 1 and not waiting[0].lstrip().startswith(("-", "*", "+", ">", "|", "#")):

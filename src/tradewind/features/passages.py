@@ -31,11 +31,19 @@ _SCRIPTS = (
     ("ru", re.compile(r"[Ѐ-ӿ]"), 0.5), ("ar", re.compile(r"[؀-ۿ]"), 0.5),
 )  # fmt: skip
 _COMMON = {
-    "en": frozenset("the and is of to you your for in on with can how what my are this".split()),
-    "de": frozenset("der die das und ist nicht ein eine sie für mit den wie ich auf zu".split()),
-    "fr": frozenset("le la les et est des une vous pour dans que votre avec sur pas".split()),
-    "es": frozenset("el la los las y es una para en que con su por como usted del".split()),
-}
+    "en": frozenset(
+        ["the", "and", "is", "of", "to", "you", "your", "for", "in", "on", "with", "can", "how", "what", "my", "are", "this"]
+    ),
+    "de": frozenset(
+        ["der", "die", "das", "und", "ist", "nicht", "ein", "eine", "sie", "für", "mit", "den", "wie", "ich", "auf", "zu"]
+    ),
+    "fr": frozenset(
+        ["le", "la", "les", "et", "est", "des", "une", "vous", "pour", "dans", "que", "votre", "avec", "sur", "pas"]
+    ),
+    "es": frozenset(
+        ["el", "la", "los", "las", "y", "es", "una", "para", "en", "que", "con", "su", "por", "como", "usted", "del"]
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 
 _HAN = "぀-ヿ㐀-䶿一-鿿豈-﫿𠀀-𲎯"
 _RUN = re.compile(f"[{_HAN}]+|[^\\W_{_HAN}]+")
@@ -27,7 +28,7 @@ def terms(text: str) -> list[str]:
         run = match[0]
         if _IS_HAN.match(run):
             found += run
-            found += map("".join, zip(run, run[1:], strict=False))
+            found += map("".join, pairwise(run))
         else:
             found.append(stem(run))
     return found

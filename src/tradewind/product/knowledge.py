@@ -26,7 +26,9 @@ class KnowledgeBase(Section):
     )
     size: Positive = Field(160, description="Most words of a passage, or characters of Chinese and Japanese")
     overlap: Annotated[int, Field(ge=0)] = Field(30, description="How much of a passage stands again in the next one")
-    held_out: Share = Field(0.2, description="Share of the questions with answers that the report asks without their own text")
+    held_out: Share = Field(
+        0.2, description="Share of the questions with answers that the report asks without their own text"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> KnowledgeBase:

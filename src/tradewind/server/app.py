@@ -1,6 +1,7 @@
 """Puts the server together: the hot routes by hand, everything else under FastAPI. Not what any route does.
 
 /v1/predict            predict.py     bare ASGI
+/v1/search             search.py      bare ASGI
 /v2…                   oip.py         bare ASGI
 /v1/chat/completions … openai.py      bare ASGI
 /health/…              health.py      bare ASGI
@@ -20,16 +21,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from tradewind.errors import EnvironmentFailure, InputError, TradewindError
-from tradewind.server import health, models, openapi
+from tradewind.server import health, models, openapi, search
 from tradewind.server.desk import Desk
 from tradewind.server.gate import Gate, Refused
 from tradewind.server.health import Health
+from tradewind.server.library import Library
 from tradewind.server.observe import Observer
 from tradewind.server.oip import Oip
 from tradewind.server.openai import OpenAI
 from tradewind.server.predict import ROUTE, Predict
 from tradewind.server.problems import problem_of
 from tradewind.server.recording import Recorder
+from tradewind.server.search import Search
 from tradewind.server.serving import Shelf
 from tradewind.server.settings import Settings
 from tradewind.server.subjects import Subjects
@@ -70,6 +73,7 @@ class App:
         self._predict = Predict(desk)
         self._oip = Oip(desk)
         self._openai = OpenAI(desk)
+        self._search = Search(desk)
         self._health = Health(desk, lambda: self.draining)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,6 +82,8 @@ class App:
             path: str = scope["path"]
             if path == ROUTE:
                 await self._predict(scope, receive, send)
+            elif path == search.ROUTE:
+                await self._search(scope, receive, send)
             elif path.startswith("/v2/") or path == "/v2":
                 await self._oip(scope, receive, send)
             elif path in self._openai.routes:
@@ -164,6 +170,7 @@ def create_app(
     observer: Observer | None = None,
     recorder: Recorder | None = None,
     subjects: Subjects | None = None,
+    library: Library | None = None,
     extra_routers: Sequence[APIRouter] = (),
     on_start: Sequence[Callable[[], object]] = (),
     on_stop: Sequence[Callable[[], object]] = (),
@@ -171,10 +178,11 @@ def create_app(
     """The whole server over a shelf and a gate. Opens, watches and closes neither: `on_start`, `on_stop` may."""
     settings = settings or Settings()
     observer = observer or Observer()
-    desk = Desk(shelf, gate, settings, observer, recorder, subjects)
+    desk = Desk(shelf, gate, settings, observer, recorder, subjects, library)
     rest = FastAPI(title=settings.title, openapi_url=None, docs_url=None, redoc_url=None)
     for kind in (TradewindError, HTTPException, RequestValidationError, Exception):
         rest.add_exception_handler(kind, _told(desk))
+    rest.state.shelf, rest.state.library = shelf, library
     rest.include_router(models.router(desk))
     if settings.metrics:
         rest.include_router(health.router(desk))

@@ -10,8 +10,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+from tradewind.engines.retrieval import Knowledge
 from tradewind.errors import EnvironmentFailure, InputError
 from tradewind.server.gate import Call, Gate, Headers, Reply, Ticket
+from tradewind.server.library import Library
 from tradewind.server.observe import Observer
 from tradewind.server.problems import Problem, problem_of
 from tradewind.server.recording import Recorder
@@ -66,8 +68,9 @@ class Desk:
 
     def __init__(
         self, shelf: Shelf, gate: Gate, settings: Settings, observer: Observer, recorder: Recorder | None = None,
-        subjects: Subjects | None = None,
+        subjects: Subjects | None = None, library: Library | None = None,
     ) -> None:  # fmt: skip
+        self.library = library
         self.recorder = recorder
         self.subjects = subjects
         self.shelf = shelf
@@ -224,6 +227,19 @@ class Desk:
                 return served
             await asyncio.sleep(0)  # another took its place between the two lines: that one then
         raise EnvironmentFailure("The release was just taken off the shelf.", code="release_closed", where=product)
+
+    async def find_knowledge(
+        self, work: Work, product: str, release: str | None
+    ) -> tuple[Served | ServedLanguage, Knowledge]:
+        """What brings a knowledge base along. Raises InputError (model_unknown, release_unknown, knowledge_missing)."""
+        served = self.shelf.get(product, release) or await self.shelf.fetch(product, release)
+        if not isinstance(served, Served | ServedLanguage) or served.knowledge is None:
+            raise InputError(
+                f"{served.product} has no knowledge base.", code="knowledge_missing", where="model",
+                hint="Its product file names none: write knowledge: {source: FOLDER} and release again.",
+            )  # fmt: skip
+        work.product, work.release = served.product, served.release
+        return served, served.knowledge
 
     async def find_encoder(self, work: Work, product: str, release: str | None) -> ServedEncoder:
         served = self.shelf.get(product, release) or await self.shelf.fetch(product, release)

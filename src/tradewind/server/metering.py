@@ -244,6 +244,11 @@ class Meter:
             await self._take_in()
         await self._supply.tidy()
 
+    @property
+    def revision(self) -> int:
+        """Of keys, plans, accounts and customers' texts: this worker acts by all changes up to it."""
+        return self._revision
+
     async def _take_in(self) -> None:
         revision = await self._ask(self._database.revision)
         self.authenticator.forget()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from tradewind.engines.loading import load_generator
+from tradewind.engines.retrieval import Knowledge
+from tradewind.features.knowledge_files import FOLDER, MANIFEST
 from tradewind.release import encoder, language
 from tradewind.release.bundle import task_of
 from tradewind.release.registry import Version
@@ -38,20 +40,29 @@ def open_item(folder: Path, version: Version, opening: Opening) -> Item:
 
 
 def _predictor(folder: Path, version: Version, opening: Opening) -> Item:
-    return open_release(
+    served = open_release(
         folder, version, executor=opening.executor, public_key=opening.public_key, threads=opening.threads,
         abstain_below=opening.abstain_below,
     )  # fmt: skip
+    return replace(served, knowledge=_knowledge(folder, opening))
 
 
 def _language(folder: Path, version: Version, opening: Opening) -> Item:
-    return open_language(
+    served = open_language(
         folder, version, writing=opening.writing, public_key=opening.public_key, load_engine=opening.load_engine
     )
+    served.knowledge = _knowledge(folder, opening)
+    return served
 
 
 def _encoder(folder: Path, version: Version, opening: Opening) -> Item:
     return open_encoder(folder, version, public_key=opening.public_key, threads=opening.threads)
+
+
+def _knowledge(folder: Path, opening: Opening) -> Knowledge | None:
+    """What the release brings along to be searched."""
+    inner = folder / FOLDER
+    return Knowledge(inner, threads=opening.threads) if (inner / MANIFEST).is_file() else None
 
 
 _OPENERS: Mapping[str | None, Callable[[Path, Version, Opening], Item]] = {

@@ -19,7 +19,7 @@ from tradewind.server.gate import Headers
 _INPUT: dict[int, tuple[str, ...]] = {
     400: (
         "account_name", "adapters_unsupported", "amount", "beside_unsuited", "code_expired", "code_redeemed", "code_unknown",
-        "consent_option", "conversation_empty", "conversation_refused", "counterfactuals_range", "counterfactuals_undefined",
+        "consent_option", "conversation_empty", "document_binary", "document_empty", "conversation_refused", "counterfactuals_range", "counterfactuals_undefined",
         "credit_amount", "credit_count", "credit_currency", "credit_reference", "credit_too_much", "currency",
         "domain_missing", "duration", "email", "expiry", "field", "grace", "guidance_unsupported", "heatmap_missing", "idempotency_key", "json", "key_name", "language", "model_task", "month",
         "no_period", "no_rows", "note", "payment_method", "payment_provider", "plan_currency", "plan_name",
@@ -33,14 +33,14 @@ _INPUT: dict[int, tuple[str, ...]] = {
     ),
     404: (
         "account_unknown", "adapter_unknown", "invoice_unknown", "member_unknown", "model_unknown", "not_found", "payment_unknown",
-        "release_unknown", "request_unknown", "route_unknown", "usage_unknown",
+        "knowledge_missing", "release_unknown", "request_unknown", "route_unknown", "text_unknown", "usage_unknown",
     ),
     405: ("method_not_allowed",),
     408: ("body_slow",),
     409: (
         "account_ambiguous", "credit_exists", "currencies_mixed", "idempotency_running", "invoice_credited",
         "invoice_final", "invoice_paid", "invoice_status", "key_replaced", "last_owner", "member_exists",
-        "payment_status", "period_open", "plan_same", "state", "subscribed", "usage_unsettled",
+        "payment_status", "period_open", "plan_same", "state", "subscribed", "text_exists", "too_many_texts", "usage_unsettled",
     ),
     413: ("body_too_large", "too_many_rows"),
     415: ("content_encoding", "content_type"),

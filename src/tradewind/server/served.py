@@ -17,6 +17,7 @@ from tradewind.engines.beside import Beside
 from tradewind.engines.engine import Decision
 from tradewind.engines.loading import LoadedRelease, load
 from tradewind.engines.onnx import OnnxPredictor
+from tradewind.engines.retrieval import Knowledge
 from tradewind.errors import DataError
 from tradewind.features.feature_set import FeatureSet
 from tradewind.files import read_json
@@ -52,6 +53,7 @@ class Served:
     batcher: Batcher[Row, Answer]
     image_columns: tuple[str, ...]
     seconds_a_row: float
+    knowledge: Knowledge | None = None  # what it brings along to be searched
 
     @property
     def release(self) -> str:

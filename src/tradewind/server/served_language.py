@@ -14,6 +14,7 @@ from typing import Protocol
 
 from tradewind.engines.generation import GenerationEngine
 from tradewind.engines.loading import load_generator
+from tradewind.engines.retrieval import Knowledge
 from tradewind.files import read_json
 from tradewind.release.language import preferred
 from tradewind.release.registry import Version
@@ -57,6 +58,7 @@ class ServedLanguage:
     marking: Marking = field(default_factory=Marking)
     max_tokens: int = 1024  # of an answer, where a request does not say
     adapters: tuple[str, ...] = ()  # asked for as PRODUCT:NAME
+    knowledge: Knowledge | None = None  # what it brings along to be searched
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _answers: int = 0
     _retired: bool = False

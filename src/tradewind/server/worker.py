@@ -30,11 +30,12 @@ from tradewind.privacy.notice import Notice
 from tradewind.privacy.retention import Retention
 from tradewind.privacy.subjects import SubjectKey
 from tradewind.privacy.vault import Vault
-from tradewind.server import account, admin, notices, tracing, webhooks
+from tradewind.server import account, admin, documents, notices, tracing, webhooks
 from tradewind.server.app import App, create_app
 from tradewind.server.auth import Authenticator
 from tradewind.server.gate import Gate, OpenGate
 from tradewind.server.keeping import Keeper, Kept
+from tradewind.server.library import Library
 from tradewind.server.metering import Meter
 from tradewind.server.observe import Observer
 from tradewind.server.recording import Recorder
@@ -101,20 +102,23 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
     meter: Meter | None = None
     recorder: Recorder | None = None
     subjects: Subjects | None = None
+    library: Library | None = None
     keeper = Keeper(site.kept, log=observer.event)
     extra: list[Any] = [notices.router(site.notices)] if site.notices else []
     if database is not None:
         gate = meter = Meter(database, site.journals, Authenticator(database))
         await meter.start()
         subjects = Subjects(SubjectKey.open(site.home))
-        extra += [account.router, admin.router, webhooks.router]
+        library = Library(database, site.home / "vault", revision=lambda: meter.revision)
+        extra += [account.router, admin.router, webhooks.router, documents.router]
         if any(site.retentions.values()):
             vault = Vault.open(site.home / "vault")
             recorder = Recorder(database, vault, retentions=site.retentions, log=observer.event)
             recorder.start()
     app = create_app(
-        shelf, gate, site.settings, observer=observer, recorder=recorder, subjects=subjects, extra_routers=extra
-    )
+        shelf, gate, site.settings, observer=observer, recorder=recorder, subjects=subjects, library=library,
+        extra_routers=extra,
+    )  # fmt: skip
     if meter is not None and database is not None:
         app.rest.state.database = database
         app.rest.state.plans = site.plans
