@@ -99,6 +99,8 @@ class Verbs(TyperGroup):
 def load_verb(name: str) -> Any:
     """The verb as a command: its module's `command` function or its `actions`, named by the table."""
     verb = VERBS[name]
+    if name == "serve":  # it forks, and a process with threads must not: linear algebra starts none of its own
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         module = importlib.import_module(f"tradewind.cli.{verb.module}")
     except ModuleNotFoundError as error:

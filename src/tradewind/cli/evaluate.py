@@ -17,6 +17,7 @@ import numpy as np
 from tradewind.artifacts import Artifact
 from tradewind.cli.examine import examine_release, lexicon_of
 from tradewind.cli.figures import SplitName, evaluation_split, facts_of_data, facts_of_model, raw_target
+from tradewind.cli.knowledge import build_knowledge, seen
 from tradewind.cli.prepare import prepare
 from tradewind.cli.prices import refuse_below_cost, sold
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
@@ -30,6 +31,7 @@ from tradewind.errors import DataError, GateFailed, VerificationFailed, nearest
 from tradewind.evaluate import report as reports
 from tradewind.evaluate.cost import RequestCost
 from tradewind.evaluate.inputs import EvaluationInputs, Scores
+from tradewind.evaluate.trust import Witness
 from tradewind.features.target import ClassTarget
 from tradewind.files import digest_json, read_json
 from tradewind.release.golden import calibrated, magnified, read_golden
@@ -84,6 +86,9 @@ def evaluate(session: Session, dataset: Dataset, run: Run) -> Evaluation:
         "explain": product.explain.model_dump(mode="json"),
         "language": product.language,
     }
+    knowledge = build_knowledge(session)
+    if knowledge is not None:
+        made_of["knowledge"] = knowledge.digest
     lexicon = lexicon_of(session)
     if lexicon is not None:
         made_of["synonyms"] = digest_json(lexicon)
@@ -96,7 +101,7 @@ def evaluate(session: Session, dataset: Dataset, run: Run) -> Evaluation:
         if artifact is None:
             parents = {"dataset": dataset.artifact.digest, "run": run.artifact.digest}
             with workspace.making("report", made_of, parents=parents) as folder:
-                _measure(session, dataset, run, folder, parents)
+                _measure(session, dataset, run, folder, parents, retrieval=seen(knowledge))
             artifact = workspace.find("report", digest)
             assert artifact is not None
     content = read_json(artifact.folder / reports.JSON_FILE)
@@ -144,7 +149,9 @@ def _say_cost(session: Session, cost: dict[str, Any] | None) -> None:
     session.voice.say(took if cost["alone"] is None else f"{took}: {cost['alone']}")
 
 
-def _measure(session: Session, dataset: Dataset, run: Run, folder: Path, parents: dict[str, str]) -> None:
+def _measure(
+    session: Session, dataset: Dataset, run: Run, folder: Path, parents: dict[str, str], *, retrieval: Witness | None
+) -> None:
     product, target = session.product, dataset.features.target
     classes = target.classes if isinstance(target, ClassTarget) else ()
     positive = product.evaluate.positive
@@ -221,7 +228,7 @@ def _measure(session: Session, dataset: Dataset, run: Run, folder: Path, parents
     report = report.examined(
         examine_release(
             report, dataset, run, graph=graph, scores=scores, lexicon=lexicon_of(session),
-            say=lambda what, done: session.voice.progress(what, 0.5 + 0.4 * done),
+            retrieval=retrieval, say=lambda what, done: session.voice.progress(what, 0.5 + 0.4 * done),
         )
     )  # fmt: skip
     session.voice.progress("writing the report", 0.9)

@@ -17,7 +17,7 @@ from tradewind.evaluate.examination import ROWS_OF_TRAIN, Examination, examine
 from tradewind.evaluate.inputs import Scores
 from tradewind.evaluate.report import Report
 from tradewind.evaluate.synonyms import Lexicon, read_lexicon
-from tradewind.evaluate.trust import Examined, Outputs, Part
+from tradewind.evaluate.trust import Examined, Outputs, Part, Witness
 from tradewind.features.column import Values
 from tradewind.features.target import ClassTarget
 from tradewind.release.golden import calibrated
@@ -32,9 +32,11 @@ def examine_release(
     graph: bytes,
     scores: Mapping[str, Scores],
     lexicon: Lexicon | None,
+    retrieval: Witness | None,
     say: Callable[[str, float], None],
 ) -> Examination:
-    """What the rooms of trust say of the calibrated `graph`. `scores` are those of the figures, before calibration."""
+    """What the rooms of trust say of the calibrated `graph`. `scores` are those of the figures, before calibration;
+    `retrieval` is how the knowledge base answered, where there is one."""
     features, target = dataset.features, dataset.features.target
     classes = target.classes if isinstance(target, ClassTarget) else ()
     positive = None if report.basis.positive is None else classes[report.basis.positive]
@@ -88,6 +90,7 @@ def examine_release(
         layout=features.layout,
         seed=report.basis.settings.seed,
         lexicon=lexicon,
+        retrieval=retrieval,
     )
     return examine(examined, say=say)
 

@@ -11,6 +11,7 @@ from tradewind import __version__
 from tradewind.artifacts import Artifact
 from tradewind.cli.evaluate import Evaluation, evaluate, refuse
 from tradewind.cli.explained import spelled_out
+from tradewind.cli.knowledge import INDEX, build_knowledge
 from tradewind.cli.learnt import remember
 from tradewind.cli.paper import paper, stated
 from tradewind.cli.prepare import prepare
@@ -61,6 +62,7 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
         if pair is None:
             pair = make_key_pair(session.workspace.keys)
             session.voice.say(f"made a signing key: {pair.private}")
+        knowledge = build_knowledge(session)
         classes = features.target.classes if isinstance(features.target, ClassTarget) else ()
         calibration = evaluation.calibration
         decision = Decision(
@@ -117,6 +119,7 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
                 session, "predictor", whole, dataset=dataset.artifact, run=run.artifact, report=evaluation.artifact
             ),
             graph_int8=graph_int8,
+            knowledge=None if knowledge is None else knowledge.folder / INDEX,
         )
         artifact = build(session.workspace, content, pair, parents=manifest["parents"])
 

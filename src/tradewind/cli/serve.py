@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import socket
 import sys
 from pathlib import Path
@@ -47,8 +46,7 @@ def command(
     _check_tls(certificate, private_key)
     # 2. The socket, before anything heavy: a port in use is told at once.
     listening = _listen(host, port)
-    # 3. The rooms behind it. Linear algebra starts no threads of its own: a process with threads must not fork.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # 3. The rooms behind it.
     for name in _COMMON:
         _load(name)
     database = _load("tradewind.business.database").Database.open(

@@ -41,7 +41,7 @@ from tradewind.features.passages import Document, Passage
 from tradewind.features.terms import terms
 from tradewind.files import canonical_json, digest_json, write_bytes, write_json
 
-_LSA_WIDTH, _LSA_TERMS, _LSA_LEAST, _OVERSAMPLED, _POWERS = 128, 50_000, 2, 16, 3
+_LSA_WIDTH, _LSA_TERMS, _OVERSAMPLED, _POWERS = 128, 50_000, 16, 3
 _NEIGHBOURS, _EXPANSION = 16, 128
 
 Floats = NDArray[np.float32]
@@ -82,7 +82,7 @@ class Words:
     def lsa(self, *, width: int = _LSA_WIDTH, seed: int = 0) -> tuple[NDArray[np.int64], Floats]:
         """The terms [t] that get a vector, the commonest, and their vectors [t, D], rare terms longer than common ones."""
         held_T = np.diff(self.offsets)
-        chosen = np.flatnonzero(held_T >= min(_LSA_LEAST, len(self.lengths)))
+        chosen = np.arange(len(held_T))
         if len(chosen) > _LSA_TERMS:
             chosen = np.sort(chosen[np.argsort(-held_T[chosen], kind="stable")[:_LSA_TERMS]])
         if len(chosen) == 0:

@@ -98,9 +98,12 @@ NO_FILTERS = Filters()
 
 
 class Knowledge:
-    """The folder `knowledge/` of a release. Safe for threads. Raises ArtifactError when a part is missing or broken."""
+    """The folder `knowledge/` of a release. Safe for threads. Raises ArtifactError when a part is missing or broken.
 
-    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+    `encoder` is taken in place of the folder's own, where it is open already.
+    """
+
+    def __init__(self, folder: Path, *, threads: int = 1, encoder: TextVectors | None = None) -> None:
         try:
             manifest = read_json(folder / MANIFEST)
             self._lines = _Lines(folder / PASSAGES)
@@ -117,7 +120,7 @@ class Knowledge:
             )  # fmt: skip
         self.manifest: Mapping[str, Any] = manifest
         self.blend = Blend(**manifest["blend"])
-        self.encoder: TextVectors | None = open_text_vectors(folder, manifest["encoder"], threads=threads)
+        self.encoder: TextVectors | None = encoder or open_text_vectors(folder, manifest["encoder"], threads=threads)
         self.postings: Postings = FixedPostings(folder)
         if not self.postings.passages == len(self._lines) == len(self._document_N):
             raise ArtifactError(
@@ -150,14 +153,16 @@ class Knowledge:
         return Own(self.encoder)
 
     def search(
-        self, query: str, *, k: int = 5, filters: Filters = NO_FILTERS, own: Own | None = None, diversity: float = 0.0
-    ) -> list[Hit]:
+        self, query: str, *, k: int = 5, filters: Filters = NO_FILTERS, own: Own | None = None, diversity: float = 0.0,
+        blend: Blend | None = None,
+    ) -> list[Hit]:  # fmt: skip
         """At most `k` passages, the best first; none where nothing shares a word or a direction with the question.
 
-        `diversity` from 0 to 1 is how much a passage loses that is like one before it.
+        `diversity` from 0 to 1 is how much a passage loses that is like one before it. `blend` is taken in place of the
+        knowledge base's own.
         """
         shelves: list[Knowledge | Own] = [self] if own is None else [self, own]
-        return search(shelves, self.encoder, self.blend, query, k=k, filters=filters, diversity=diversity)
+        return search(shelves, self.encoder, blend or self.blend, query, k=k, filters=filters, diversity=diversity)
 
 
 class Own:

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from tradewind.errors import ArtifactError
-from tradewind.evaluate import explanations, fairness, membership, robustness, uncertainty
+from tradewind.evaluate import explanations, fairness, membership, retrieval, robustness, uncertainty
 from tradewind.evaluate.figures import Figure
 from tradewind.evaluate.trust import Context, Examined, Room, TrustPart, Witness
 from tradewind.files import write_bytes
@@ -30,6 +30,7 @@ ROOMS: tuple[Room, ...] = (
     cast(Room, explanations),
     cast(Room, uncertainty),
     cast(Room, membership),
+    cast(Room, retrieval),
 )
 
 

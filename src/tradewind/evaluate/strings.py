@@ -8,7 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from tradewind.evaluate import explanations_words, fairness_words, membership_words, robustness_words, uncertainty_words
+from tradewind.evaluate import (
+    explanations_words,
+    fairness_words,
+    membership_words,
+    retrieval_words,
+    robustness_words,
+    uncertainty_words,
+)
 
 # key → (English, Chinese)
 _WORDS: Mapping[str, tuple[str, str]] = {
@@ -190,6 +197,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     **uncertainty_words.WORDS,
     **fairness_words.WORDS,
     **membership_words.WORDS,
+    **retrieval_words.WORDS,
 }  # fmt: skip
 
 _FIGURES: Mapping[str, tuple[str, str]] = {
@@ -218,6 +226,7 @@ _FIGURES: Mapping[str, tuple[str, str]] = {
     **uncertainty_words.FIGURES,
     **fairness_words.FIGURES,
     **membership_words.FIGURES,
+    **retrieval_words.FIGURES,
 }
 
 # Sentences of report.json by pattern, for the Chinese page. What no pattern knows stays English.

@@ -91,6 +91,10 @@ class Examined:
     )  # which encoded numbers, categories and tensors belong to which column
     seed: int = 0
     lexicon: Mapping[str, Sequence[str]] | None = None  # words of like meaning where the user gave some
+    retrieval: Witness | None = None  # how the product's knowledge base answered, where it has one
+    embed: Callable[[Mapping[str, Values]], NDArray[np.float32]] | None = (
+        None  # texts as vectors [n, D], where it has a text
+    )
 
 
 @dataclass(frozen=True)

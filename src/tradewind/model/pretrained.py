@@ -149,7 +149,7 @@ def body(tokens: TensorFeature, settings: Model) -> PretrainedBody:
     else:
         model.requires_grad_(settings.adapt == "full")
     return PretrainedBody(
-        model, width=width, pooling=_pooling(folder), offset=int(tokens.meta["offset"]), adapt=settings.adapt
+        model, width=width, pooling=pooling_of(folder), offset=int(tokens.meta["offset"]), adapt=settings.adapt
     )
 
 
@@ -204,7 +204,7 @@ def _check_tokeniser(folder: Path, tokens: TensorFeature) -> None:
         )
 
 
-def _pooling(folder: Path) -> str:
+def pooling_of(folder: Path) -> str:
     """`first` or `mean`, as Sentence-Transformers writes it in `1_Pooling/config.json`; else the mean."""
     try:
         settings = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))

@@ -24,19 +24,24 @@ from torch.nn import functional as F
 
 from tradewind.errors import ModelError
 from tradewind.files import write_bytes
-from tradewind.model.pretrained import load
+from tradewind.model.pretrained import load, pooling_of
 
 TOLERANCE = 1e-4
 _OPSET = 20
 
 
 class Pooled(nn.Module):
-    def __init__(self, encoder: Any) -> None:
+    """The mean of the last states, or the first token's where the folder's own settings say so."""
+
+    def __init__(self, encoder: Any, pooling: str = "mean") -> None:
         super().__init__()
         self.encoder = encoder
+        self.pooling = pooling
 
     def forward(self, tokens_BT: Tensor, there_BT: Tensor) -> Tensor:
         states_BTD = self.encoder(input_ids=tokens_BT, attention_mask=there_BT).last_hidden_state
+        if self.pooling == "first":
+            return F.normalize(states_BTD[:, 0], dim=-1)
         weight_BT1 = there_BT[:, :, None].to(states_BTD.dtype)
         mean_BD = (states_BTD * weight_BT1).sum(1) / weight_BT1.sum(1).clamp(min=1)
         return F.normalize(mean_BD, dim=-1)
@@ -47,7 +52,7 @@ def export_encoder(folder: Path, path: Path, *, texts: list[list[int]], pad: int
 
     Raises ModelError when the folder is no text encoder that `pretrained:` takes, or the graph differs by more than 1e-4.
     """
-    model = Pooled(load(folder)).eval()
+    model = Pooled(load(folder), pooling_of(folder)).eval()
     tokens_BT, there_BT = padded(texts, pad)
     arguments = (torch.from_numpy(tokens_BT), torch.from_numpy(there_BT))
     with torch.no_grad():

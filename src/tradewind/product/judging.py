@@ -43,9 +43,10 @@ class Evaluate(Section):
     baselines: bool = True
     bootstrap: Annotated[int, Field(ge=0)] = Field(500, description="Resamples behind each interval")
     slices: list[str] | Literal["auto"] = "auto"
-    examine: Literal["auto"] | list[Literal["fairness", "robustness", "explanations", "uncertainty", "membership"]] = (
-        Field("auto", description="What is examined beside quality; all that applies by default")
-    )
+    examine: (
+        Literal["auto"]
+        | list[Literal["fairness", "robustness", "explanations", "uncertainty", "membership", "intents", "retrieval"]]
+    ) = Field("auto", description="What is examined beside quality; all that applies by default")
     fairness_least: Positive = Field(
         10, description="Rows that a group must have behind each of its rates before a verdict rests on it"
     )

@@ -6,6 +6,7 @@ columns.json    the fitted columns
 schema.json     JSON Schema of a row and of an answer
 trust.json      what stands beside an answer: conformal quantiles, the domain, words of reasons
 golden.json     raw rows and the outputs the trainer gave for them
+knowledge/      passages that are searched and cited, where the product has a knowledge base
 report/         report.json, report.html; card.md and the rest of the transparency report (`transparency/`)
 model.sig       signature over all of these
 """
@@ -20,7 +21,8 @@ from typing import Any
 
 from tradewind.artifacts import RECORD, Artifact, Workspace, check_files, open_artifact
 from tradewind.errors import ArtifactError, VerificationFailed
-from tradewind.files import digest_file, digest_json, read_json, write_bytes, write_json
+from tradewind.features.knowledge_files import FOLDER as KNOWLEDGE
+from tradewind.files import digest_file, digest_folder, digest_json, read_json, write_bytes, write_json
 from tradewind.release.golden import Golden, write_golden
 from tradewind.release.signing import PUBLIC_KEY, SIGNATURE, KeyPair, check, sign
 
@@ -50,6 +52,7 @@ class Content:
     paper: Callable[[Mapping[str, Any]], Mapping[str, bytes]]
     graph_int8: bytes | None = None
     trust: Mapping[str, Any] = field(default_factory=dict)
+    knowledge: Path | None = None  # the folder of a knowledge base
 
 
 def build(workspace: Workspace, content: Content, pair: KeyPair, *, parents: Mapping[str, str]) -> Artifact:
@@ -60,6 +63,8 @@ def build(workspace: Workspace, content: Content, pair: KeyPair, *, parents: Map
         "graph": digest_file(content.graph),
         "trust": digest_json(dict(content.trust)),  # words of people stand in it, and a record is never struck
     }
+    if content.knowledge is not None:
+        made_of["knowledge"] = digest_json(digest_folder(content.knowledge))
     digest = digest_json(made_of)
     if found := workspace.find("release", digest):
         return found
@@ -72,6 +77,8 @@ def build(workspace: Workspace, content: Content, pair: KeyPair, *, parents: Map
         write_json(folder / TRUST, content.trust)
         write_golden(folder / "golden.json", content.golden)
         (folder / "report").mkdir()
+        if content.knowledge is not None:
+            shutil.copytree(content.knowledge, folder / KNOWLEDGE)
         for name, path in content.report_files.items():
             shutil.copyfile(path, folder / "report" / name)
         manifest = {
