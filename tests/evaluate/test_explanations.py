@@ -17,7 +17,7 @@ from tradewind.evaluate.surrogate import agreeing, fit_surrogate, judge
 from tradewind.evaluate.trust import Examined, Outputs, Part
 from tradewind.features.column import ColumnSpec
 from tradewind.features.feature_set import FeatureSet
-from tradewind.features.image import decode
+from tradewind.features.picture import decode
 from tradewind.features.target import fit_target
 from tradewind.files import canonical_json, write_json
 from tradewind.product import Explain

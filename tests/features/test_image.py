@@ -11,7 +11,8 @@ from PIL import Image
 
 from tradewind.errors import DataError
 from tradewind.features.column import Column, ColumnSpec
-from tradewind.features.image import ImageColumn, bytes_of, decode
+from tradewind.features.image import ImageColumn
+from tradewind.features.picture import bytes_of, decode
 
 
 def grey(height=40, width=60, seed=0):

@@ -55,7 +55,7 @@ _ID_NAME = re.compile(
 )
 _DATE_NAME = re.compile(r"date|time|日期|时间|(_at|_on|_ts)$", re.IGNORECASE)
 _AGE_NAME = re.compile(r"(^|[_\s])age(_years)?$|年龄|岁数", re.IGNORECASE)
-_IMAGE_NAME = re.compile(r"\.(png|jpe?g|bmp|gif|webp|tiff?)$", re.IGNORECASE)
+_IMAGE_NAME = re.compile(r"\.(png|jpe?g|bmp|gif|webp|tiff?|dcm|dicom)$", re.IGNORECASE)
 _CJK = r"[\u3400-\u9fff\uf900-\ufaff]"
 _SENTINELS = (-999.0, -9999.0, -99999.0)
 
@@ -146,7 +146,7 @@ def _facts(name: str, series: pl.Series, words: frozenset[str]) -> _Facts:
 def _as_image(facts: _Facts, units: bool) -> Inferred | None:
     hits = sum(bool(_IMAGE_NAME.search(value)) for value in facts.distinct[:_PARSED])
     if hits >= _SHARE * min(len(facts.distinct), _PARSED):
-        return Inferred("image", f"the values name image files, such as {Path(facts.distinct[0]).name}")
+        return Inferred("image", f"the values name image files, such as *{Path(facts.distinct[0]).suffix}")
     return None
 
 

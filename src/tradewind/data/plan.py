@@ -36,6 +36,7 @@ class Plan:
     given: str | None
     inferred: Mapping[str, Inferred]
     plain_time: bool = False  # time is a number of hours, say, since some beginning
+    frames: Mapping[str, str] = field(default_factory=dict)  # of columns of pictures: which one of a DICOM file
     dropped: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -135,6 +136,7 @@ def make_plan(task: Task, data: Data, names: Sequence[str], inferred: Mapping[st
     plan = Plan(
         task=task, target=data.target, inputs=tuple(names), sensitive=tuple(data.sensitive), weight=data.weight,
         group=by if mode == "group" else None, time=time, given=by if mode == "column" else None, inferred=inferred,
+        frames={name: options.frame for name, options in data.columns.items() if options.frame},
         plain_time=data.events is not None and data.events.unit != "date" and data.events.time == time,
     )  # fmt: skip
     reasons: dict[str, str] = {}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tradewind.data import checks
 from tradewind.data.clean import Cleaner
 from tradewind.data.copies import drop_copies, reject
+from tradewind.data.dicom import with_headers
 from tradewind.data.encode import Encoder, encode, raw_values, sample
 from tradewind.data.inference import Inferred, infer
 from tradewind.data.ledger import Ledger, write_rejected
@@ -55,6 +56,8 @@ def open_inputs(product: Product, *, base: Path) -> list[Input]:
                 "missing": own.missing or data.source.missing,
             })  # fmt: skip
             inputs.append(Input(side, open_source(alike, base=base, memory=memory), own.path))
+    if data.dicom:
+        with_headers([item.source for item in inputs], data.dicom)
     if data.events is not None:
         with_windows([item.source for item in inputs], data.events.spec(missing=data.source.missing))
     return inputs

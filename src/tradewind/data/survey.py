@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 
 from tradewind.data.ahead import ahead
 from tradewind.data.clean import Cleaner, Refusal
+from tradewind.data.dicom import BURNED_IN, burned_in, warn_of_burned_in
 from tradewind.data.ledger import Ledger, RejectedRow
 from tradewind.data.rows import SPLITS, Rows, RowsBuilder, hash_column, hash_frame
 from tradewind.data.sources import Chunk, OpenSource
+from tradewind.data.sources.location import DICOM
 from tradewind.data.spill import Spill
 from tradewind.data.subjects import Named, Subjects
 from tradewind.errors import DataError
 from tradewind.features.date import parse_date
-from tradewind.features.image import decode
+from tradewind.features.picture import MIDDLE, checked
 
 Progress = Callable[[str, float], None]
 
@@ -81,6 +83,7 @@ def survey(
             progress("read", (part + min(done / total, 1.0) if total else part) / len(inputs))
         for reject in item.source.rejects:
             ledger.reject(RejectedRow(reject.file, int(reject.line), reject.code, reject.reason, reject.text))
+    warn_of_burned_in(ledger)
     if not builder.parts:
         raise DataError("Every row was rejected." if ledger.rejected else "The source has no rows.", code="empty",
                         where="data.source", hint=_why_empty(ledger))  # fmt: skip
@@ -140,8 +143,9 @@ def _chunk(
     refusals = [*_no_target(typed, cleaner), *refusals, *_no_time(moments, cleaner), *_no_weight(typed, cleaner)]
     for name in plan.inputs:
         if plan.reading(name) == "image":
-            typed, refused = _images(name, typed, item.source)
+            typed, refused, burned = _images(name, typed, item.source, frame=plan.frames.get(name, MIDDLE))
             refusals += refused
+            ledger.count(BURNED_IN, name, burned, action="none")
     keep = np.ones(len(typed), dtype=np.bool_)
     for refusal in refusals:
         for row in np.flatnonzero(refusal.rows & keep).tolist():
@@ -195,10 +199,16 @@ def _shown(row: dict[str, Any], cleaner: Cleaner, named: Named | None, place: in
             cells.insert(0, named.shown(place))  # first, so that it is never cut off: an erasure finds the row by it
             continue
         picture = name in plan.inputs and plan.reading(name) == "image"
-        cells.append(
-            "" if value is None else Path(value).name if picture and isinstance(value, str) else str(value)[:_SHOWN]
-        )
+        cells.append("" if value is None else _picture_shown(value) if picture else str(value)[:_SHOWN])
     return ", ".join(cells)[:_SHOWN]
+
+
+def _picture_shown(value: str | bytes) -> str:
+    """The name of a picture's file; of DICOM its suffix alone: scanners and archives name files after people."""
+    if isinstance(value, bytes):
+        return "(bytes)"
+    path = Path(value)
+    return f"*{path.suffix}" if path.suffix.lower() in DICOM else path.name
 
 
 def _no_target(typed: pl.DataFrame, cleaner: Cleaner) -> Iterator[Refusal]:
@@ -242,36 +252,47 @@ def _moments(typed: pl.DataFrame, cleaner: Cleaner) -> tuple[pl.DataFrame, NDArr
     return typed, np.array(seconds.fill_null(float("nan")).to_numpy(), dtype=np.float64)
 
 
-def _images(name: str, typed: pl.DataFrame, source: OpenSource) -> tuple[pl.DataFrame, list[Refusal]]:
-    """Reads the files, so that the dataset holds the bytes; refuses rows whose picture is missing or broken."""
+def _images(
+    name: str, typed: pl.DataFrame, source: OpenSource, *, frame: str
+) -> tuple[pl.DataFrame, list[Refusal], int]:
+    """Reads the files, so that the dataset holds the bytes; refuses rows whose picture is missing or broken; how many of
+    the others have text burned in."""
     values = typed[name].to_list()
     with ThreadPoolExecutor(2) as pool:
-        loaded = list(pool.map(lambda value: _image(value, source), values))
+        loaded = list(pool.map(lambda value: _image(value, source, frame=frame), values))
     wrong: dict[str, list[int]] = {}
-    for row, (_, fault) in enumerate(loaded):
-        if fault:
-            wrong.setdefault(fault, []).append(row)
+    for row, one in enumerate(loaded):
+        if one.fault:
+            wrong.setdefault(one.fault, []).append(row)
     refusals = []
     for fault, places in wrong.items():
         mask = np.zeros(len(values), dtype=np.bool_)
         mask[places] = True
         refusals.append(Refusal(mask, "image_unreadable", f"{name}: {fault}"))
-    series = pl.Series(name, [content for content, _ in loaded], dtype=pl.Binary)
-    return typed.with_columns(series), refusals
+    series = pl.Series(name, [one.content for one in loaded], dtype=pl.Binary)
+    return typed.with_columns(series), refusals, sum(one.burned_in for one in loaded)
 
 
-def _image(value: str | bytes | None, source: OpenSource) -> tuple[bytes | None, str]:
+@dataclass(frozen=True)
+class _Loaded:
+    """The bytes that are kept of one picture, or why there are none."""
+
+    content: bytes | None = None
+    fault: str = ""
+    burned_in: bool = False
+
+
+def _image(value: str | bytes | None, source: OpenSource, *, frame: str) -> _Loaded:
     if value is None:
-        return None, "no image is named."
+        return _Loaded(fault="no image is named.")
     try:
         content = value if isinstance(value, bytes) else Path(source.locate(value)).read_bytes()
     except OSError as error:
-        return None, f"the file cannot be read ({error.strerror})."
+        return _Loaded(fault=f"the file cannot be read ({error.strerror}).")
     try:
-        decode(content)
+        return _Loaded(checked(content, frame=frame), burned_in=burned_in(content))
     except DataError as error:
-        return None, error.message
-    return content, ""
+        return _Loaded(fault=error.message)
 
 
 def _why_empty(ledger: Ledger) -> str:

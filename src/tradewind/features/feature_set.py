@@ -25,6 +25,7 @@ from tradewind.errors import ArtifactError, DataError, EnvironmentFailure, neare
 from tradewind.features.category import CategoryColumn
 from tradewind.features.column import Block, Column, ColumnSpec, Layout, Values, stack
 from tradewind.features.date import DateColumn, parse_date
+from tradewind.features.dicom_terms import is_dicom_text
 from tradewind.features.number import NumberColumn, parse_number
 from tradewind.features.plain_rows import PlainRows
 from tradewind.features.target import Target, target_from_state
@@ -263,7 +264,7 @@ _NAMES = {list: "a list", tuple: "a list", dict: "an object", str: "text", bool:
 _NAMES |= {int: "a number", float: "a number"}
 # What people send for a missing value, beside null.
 _MISSING_WORDS = frozenset(["", "-", "?", "na", "n/a", "nan", "null", "none", "missing", "unknown", "无", "空", "未知"])
-# What `features/image.py` takes for the file itself; any other text it would open as a path.
+# What `features/picture.py` takes for the file itself; any other text it would open as a path.
 _IMAGE_STARTS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "Qk", "SUkqAA", "TU0AKg", "UklGR")
 _SHOWN_CHARACTERS = 40
 _EXAMPLES = 10
@@ -278,7 +279,7 @@ def _fault(kind: str, value: object) -> str | None:
     if not isinstance(value, types) or (isinstance(value, bool) and kind == "date"):
         return f"The value is {_named(value)}, but {expected} was expected."
     if kind == "image" and isinstance(value, str) and not _holds_image(value):
-        return "The text is no image. Send the bytes of a PNG or JPEG file in base64, or a data: URL."
+        return "The text is no image. Send the bytes of a PNG, JPEG or DICOM file in base64, or a data: URL."
     if isinstance(value, str) and kind in ("number", "date"):
         parsed = parse_number(value) if kind == "number" else parse_date(value)
         if parsed != parsed and value.strip().lower() not in _MISSING_WORDS:
@@ -288,7 +289,7 @@ def _fault(kind: str, value: object) -> str | None:
 
 def _holds_image(text: str) -> bool:
     """Whether the text is the picture itself: a caller must never make a service open one of its own files."""
-    if text.startswith("data:"):
+    if text.startswith("data:") or is_dicom_text(text):
         return True
     if not text.startswith(_IMAGE_STARTS) or "." in text:
         return False

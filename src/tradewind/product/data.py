@@ -143,6 +143,9 @@ class ColumnOptions(Section):
     tokeniser: str | None = Field(None, description="Folder or file of a pretrained tokeniser")
     max_tokens: Positive | None = Field(None, description="Longer texts are cut")
     size: Positive | None = Field(None, description="Side of the square an image is brought to")
+    frame: Literal["first", "middle"] | None = Field(
+        None, description="Which frame of a DICOM file of several; the middle one by default"
+    )
     label: str | None = Field(None, description="Name to show to people")
 
 
@@ -153,6 +156,10 @@ def _column(value: object) -> object:
 ColumnField = Annotated[ColumnOptions, BeforeValidator(_column, json_schema_input_type=str | ColumnOptions)]
 
 
+# What of a DICOM header may become a column, and nothing else of it.
+HeaderFact = Literal["age_band", "sex", "modality", "body_part", "view", "pixel_spacing"]
+
+
 class Data(Section):
     source: SourceField
     target: str = Field("", description="The column to predict; generation has none")
@@ -161,6 +168,10 @@ class Data(Section):
         description="Generation: documents, conversations, pairs of question and answer, or better and worse answers",
     )
     columns: dict[str, ColumnField] = Field(default_factory=dict)
+    dicom: dict[str, Annotated[list[HeaderFact], Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description="Column of DICOM pictures → facts of their headers that become columns, as in scan.sex",
+    )
     only: list[str] | None = Field(None, description="The columns to use, and no other")
     drop: list[str] = Field(default_factory=list, description="Columns not to use")
     sensitive: list[str] = Field(default_factory=list, description="Kept for fairness, never a model input")

@@ -37,7 +37,7 @@ class Work:
     """One request on its way: what is known of it so far, for its log line and its reply."""
 
     __slots__ = (
-        "account", "asked", "body", "method", "named", "path", "product", "receive", "release", "request_id", "rows", "settled", "stage",
+        "account", "asked", "body", "kept", "method", "named", "path", "product", "receive", "release", "request_id", "rows", "settled", "stage",
         "tokens",
     )  # fmt: skip
 
@@ -55,6 +55,7 @@ class Work:
         self.settled: Ticket | None = None
         self.body = b""
         self.named: Sequence[str | None] = ()  # whom it is about: one for all of it, or one for each row
+        self.kept: Sequence[Row] | None = None  # the rows as they may be kept, where that is not as they came
         self.tokens: tuple[int, int] | None = None  # of prompt and completion, where the answer is text
 
 
@@ -256,6 +257,8 @@ class Desk:
             served.check(rows)
             return await served.batcher.submit(rows)
         prepared = await self.aside(work, served.prepare, rows)
+        if served.image_columns:
+            work.kept = prepared  # a DICOM file names its patient: what is kept are its pixels
         return await _or_gone(work, served.batcher.submit(prepared))
 
     async def aside(self, work: Work, task: Callable[..., Found], *arguments: Any) -> Found:
@@ -276,7 +279,7 @@ class Desk:
         ticket.release_version = served.release
         self.gate.settle(ticket, units, "served" if units else "abstained")
         work.rows, work.settled = units, ticket
-        self.remember(work, ticket, served.product, served.release, inputs=rows, outputs=outputs)
+        self.remember(work, ticket, served.product, served.release, inputs=work.kept or rows, outputs=outputs)
 
     def remember(
         self, work: Work, ticket: Ticket, product: str, release: str, *, inputs: Sequence[Row], outputs: Sequence[Any]

@@ -28,7 +28,7 @@ from tradewind.server.wire import Row
 Labelled: TypeAlias = tuple[str, list[float]]
 Answer: TypeAlias = Labelled | float
 
-_IMAGES = "tradewind.features.image"
+_PICTURE = "tradewind.features.picture"
 _BATCH_ROWS = 1024
 _BATCH_ROWS_TENSORS = 64
 
@@ -92,9 +92,11 @@ class Served:
     def decode_images(self, rows: Sequence[Row]) -> list[Row]:
         """The rows with bytes where an image was base64. For a thread: every picture is opened.
 
-        Raises DataError for a picture that cannot be read, which the features alone would take for a missing one.
+        Of DICOM come the pixels alone. Raises DataError for a picture that cannot be read, which the features alone would
+        take for a missing one.
         """
-        images = import_module(_IMAGES)  # Pillow is loaded where a product has pictures
+        pictures = import_module(_PICTURE)  # Pillow is loaded where a product has pictures
+        frames = {c.name: getattr(c, "frame", pictures.MIDDLE) for c in self.features.columns}
         decoded = []
         for number, row in enumerate(rows, 1):
             copy = dict(row)
@@ -103,8 +105,8 @@ class Served:
                 if value is None:
                     continue
                 try:
-                    copy[name] = images.bytes_of(value) if isinstance(value, str) else value
-                    images.decode(copy[name])
+                    content = pictures.bytes_of(value) if isinstance(value, str) else value
+                    copy[name] = pictures.checked(content, frame=frames[name])
                 except DataError as error:
                     message = f"Row {number}: {error.message}" if len(rows) > 1 else error.message
                     raise DataError(message, code="image_unreadable", where=name, hint=error.hint) from None

@@ -40,7 +40,7 @@ class OpenSource:
         self.head: pl.DataFrame | None = None  # its first rows, once somebody has asked for them
         self._reader = reader
         self._further: tuple[str, ...] = ()
-        self._extension: Extension | None = None
+        self._extensions: tuple[Extension, ...] = ()
         self._files = found.files if found else ()
         self._base = found.folder if found and found.folder else base
         if found and found.files and not found.folder:
@@ -56,7 +56,7 @@ class OpenSource:
     def extend(self, names: Sequence[str], extension: Extension) -> None:
         """From now on each chunk has further columns, which `extension` adds: it is given the chunk, how many rows came
         before it, and where to put rows that it leaves out."""
-        self._further, self._extension = tuple(names), extension
+        self._further, self._extensions = (*self._further, *names), (*self._extensions, extension)
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows in order, from the beginning on every call.
@@ -68,8 +68,8 @@ class OpenSource:
         for chunk in self._reader.chunks(rejects):
             before = self.rows
             self.rows += chunk.frame.height
-            if self._extension is not None:
-                chunk = self._extension(chunk, before, rejects)
+            for extension in self._extensions:
+                chunk = extension(chunk, before, rejects)
             if len(rejects) > _MANY_REJECTS and len(rejects) > self.rows:
                 raise self._rejected(rejects, "More rows were rejected than read")
             yield chunk

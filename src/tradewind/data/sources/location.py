@@ -24,7 +24,8 @@ from tradewind.data.sources.remote import fetch
 from tradewind.errors import DataError, EnvironmentFailure, nearest, writing
 
 TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".xlsx", ".xls", ".xlsb", ".ods")
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+DICOM = (".dcm", ".dicom")
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", *DICOM)
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 _GLOB = re.compile(r"[*?\[]")
 GZIP = b"\x1f\x8b"
