@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated
 
@@ -105,10 +106,24 @@ class Plan(BaseModel):
         return min(limits, default=None)
 
 
+@dataclass(frozen=True)
+class Rate:
+    """So many in so many seconds."""
+
+    count: int
+    seconds: int
+
+
 @lru_cache(1024)
+def rate_of(written: str) -> Rate:
+    """What a `RateField` says: '600/min' is 600 in 60 seconds."""
+    match = _RATE.match(written)
+    assert match
+    return Rate(int(match[1]), _SECONDS[match[2]])
+
+
 def _per_second(rate: str | None) -> float | None:
     if rate is None:
         return None
-    match = _RATE.match(rate)
-    assert match
-    return int(match[1]) / _SECONDS[match[2]]
+    found = rate_of(rate)
+    return found.count / found.seconds

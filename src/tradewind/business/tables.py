@@ -16,25 +16,18 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-_ID = String(64)
-_ACCOUNT = "accounts.id"
+from tradewind.business.conversation_tables import conversation_feedback as conversation_feedback
+from tradewind.business.conversation_tables import conversation_messages as conversation_messages
+from tradewind.business.conversation_tables import conversations as conversations
+from tradewind.business.metadata import ACCOUNT as _ACCOUNT
+from tradewind.business.metadata import ID as _ID
+from tradewind.business.metadata import metadata as metadata
 
 # ---------------------------------------------------------------- whom we serve
 

@@ -105,9 +105,7 @@ def _handoff(value: object) -> object:
     return {} if value is True else None if value is False else value
 
 
-HandoffField = Annotated[
-    Handoff | None, BeforeValidator(_handoff, json_schema_input_type=bool | Handoff)
-]
+HandoffField = Annotated[Handoff | None, BeforeValidator(_handoff, json_schema_input_type=bool | Handoff)]
 
 
 class Widget(Section):
@@ -122,7 +120,9 @@ class Widget(Section):
     def _exact(cls, origins: list[str]) -> list[str]:
         for origin in origins:
             if not _ORIGIN.match(origin):
-                raise ValueError(f"{origin!r} is no origin: write scheme and host in lower case, as in https://shop.example")
+                raise ValueError(
+                    f"{origin!r} is no origin: write scheme and host in lower case, as in https://shop.example"
+                )
         return origins
 
 
@@ -143,7 +143,8 @@ class Conversation(Section):
         default_factory=dict, description="Intents in words, where it asks what was meant"
     )
     slots: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")], str] = Field(
-        default_factory=dict, description="What to note for the person who takes over, as an expression: {order: 'TW-\\d{6}'}"
+        default_factory=dict,
+        description="What to note for the person who takes over, as an expression: {order: 'TW-\\d{6}'}",
     )
     greeting: SaidField = Field(
         Said(en="Hello! How can I help you?", zh="您好！请问有什么可以帮您？"), description="The first words"
@@ -177,7 +178,9 @@ class Conversation(Section):
     @model_validator(mode="after")
     def _order(self) -> Conversation:
         if self.clarify > self.confidence:
-            raise ValueError(f"clarify ({self.clarify:g}) is above confidence ({self.confidence:g}): it would never ask")
+            raise ValueError(
+                f"clarify ({self.clarify:g}) is above confidence ({self.confidence:g}): it would never ask"
+            )
         return self
 
 
