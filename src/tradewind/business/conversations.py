@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -275,21 +275,12 @@ def append(
             f"A conversation has at most {MOST_MESSAGES} messages.", code="conversation_full", hint="Begin another one."
         )
     sealed = sealed_of(vault, conversation.id, place, content)
-    connection.execute(
-        insert(messages).values(
-            conversation_id=conversation.id,
-            place=place,
-            author=content.author,
-            kind=content.kind,
-            request_id=request_id,
-            answers=answers,
-            confidence=content.confidence,
-            intent=content.intent,
-            source=content.source,
-            sealed=sealed,
-            at_ms=at_ms,
-        )  # fmt: skip
-    )
+    stored = insert(messages).values(
+        conversation_id=conversation.id, place=place, author=content.author, kind=content.kind, request_id=request_id,
+        answers=answers, confidence=content.confidence, intent=content.intent, source=content.source, sealed=sealed,
+        at_ms=at_ms,
+    )  # fmt: skip
+    connection.execute(stored)
     connection.execute(update(table).where(table.c.id == conversation.id).values(last=place))
     return Message(place, content, answers, at_ms)
 

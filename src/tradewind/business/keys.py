@@ -30,8 +30,10 @@ from tradewind.business.tables import keys as table
 from tradewind.errors import InputError, nearest
 from tradewind.ids import new_id
 
-SCOPES = ("predict", "usage", "keys", "invoices", "operator")
+SCOPES = ("predict", "converse", "usage", "keys", "invoices", "operator")
 OPERATOR = "operator"
+PREDICT, CONVERSE = "predict", "converse"
+USUAL = ("predict", "usage", "keys", "invoices")  # of a customer's key, where nothing else is said
 GRACE_MOST_S = 90 * 86_400
 
 _LETTERS = string.ascii_letters + string.digits
@@ -82,6 +84,15 @@ class Access:
     subscription: Subscription | None
     member_id: str | None = None
     role: str | None = None
+
+    @property
+    def public(self) -> bool:
+        """Whether everybody may know the key, since it stands on a page: it converses and nothing else."""
+        return self.scopes == {CONVERSE}
+
+    def may(self, scope: str) -> bool:
+        """Whoever may predict may converse."""
+        return scope in self.scopes or (scope == CONVERSE and PREDICT in self.scopes)
 
     @property
     def until_ms(self) -> int | None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from tradewind.errors import InputError
 
-_ALL = frozenset({"predict", "usage", "keys", "invoices"})
+_ALL = frozenset({"predict", "converse", "usage", "keys", "invoices"})
 
 # The scopes that a member's key has at most, whatever it was made with.
 SCOPES_OF: dict[str, frozenset[str]] = {
     "owner": _ALL,
     "admin": _ALL,
-    "member": frozenset({"predict", "usage", "keys"}),
+    "member": frozenset({"predict", "converse", "usage", "keys"}),
     "billing": frozenset({"usage", "invoices"}),
     "viewer": frozenset({"usage"}),
 }

@@ -62,7 +62,7 @@ keys = Table(
     Column("name", String(200), nullable=False),
     Column("prefix", String(24), nullable=False, unique=True),  # shown; finds the row
     Column("hash", String(64), nullable=False),  # SHA-256 of the whole secret, hexadecimal
-    Column("scopes", Text, nullable=False),  # JSON list: predict, usage, keys, invoices, operator
+    Column("scopes", Text, nullable=False),  # JSON list: predict, converse, usage, keys, invoices, operator
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger),  # also the end of the grace period after a rotation
     Column("revoked_ms", BigInteger),

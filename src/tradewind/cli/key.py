@@ -38,7 +38,11 @@ KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Its id or its p
 NameOption = Annotated[str, typer.Option("--name", help="What the key is for.")]
 ScopeOption = Annotated[
     list[str] | None,
-    typer.Option("--scope", help=f"What it may do: {', '.join(CUSTOMER_SCOPES)}. All by default.", show_default=False),
+    typer.Option(
+        "--scope",
+        help=f"What it may do: {', '.join(CUSTOMER_SCOPES)}. All by default; converse alone for a key that stands on a page.",
+        show_default=False,
+    ),
 ]
 ExpiresOption = Annotated[
     str | None, typer.Option("--expires", help="How long it lives: 90d, 12h.", show_default=False)
@@ -80,7 +84,7 @@ def add(
             found.id,
             member_id=accounts.find_member(office.database, found.id, member).id if member is not None else None,
             name=name,
-            scopes=scope or CUSTOMER_SCOPES,
+            scopes=scope or keys.USUAL,
             expires_ms=_expires_ms(office, expires),
             actor=OPERATOR,
         )

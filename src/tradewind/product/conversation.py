@@ -34,7 +34,7 @@ class Said(Section):
             raise ValueError("nothing is said: write a text, or {en: …, zh: …}")
         return self
 
-    def __call__(self, language: Language) -> str:
+    def within(self, language: Language) -> str:
         wanted, other = (self.zh, self.en) if language == "zh" else (self.en, self.zh)
         return wanted or other
 

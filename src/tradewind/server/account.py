@@ -122,7 +122,7 @@ def read_keys(caller: MayKeys, house: TheHouse) -> View:
 def add_key(body: NewKey, caller: MayKeys, house: TheHouse) -> View:
     mine = caller.access.scopes
     wanted = sorted(mine) if body.scopes is None else list(dict.fromkeys(body.scopes))
-    if not wanted or not mine.issuperset(wanted):
+    if not wanted or not all(caller.access.may(scope) for scope in wanted):
         raise InputError(
             f"A new key may do no more than the one that asks. Scopes: {', '.join(sorted(mine))}.",
             code="scope_missing",
@@ -149,7 +149,7 @@ def add_key(body: NewKey, caller: MayKeys, house: TheHouse) -> View:
 @router.post("/keys/{key_id}/rotate", status_code=201, summary="A new key in the place of one; the old one works on")
 def rotate_key(body: Rotation, key_id: Id, caller: MayKeys, house: TheHouse) -> View:
     old = _own_key(house, caller, key_id)
-    if not caller.access.scopes.issuperset(old.scopes):
+    if not all(caller.access.may(scope) for scope in old.scopes):
         raise InputError("The key may do more than the one that asks.", code="scope_missing")
     if old.member_id != caller.access.member_id and (old.member_id is not None or rank(caller.role) < 1):
         raise InputError("The key is another member's.", code="scope_missing", hint="Revoke it instead.")

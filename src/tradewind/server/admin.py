@@ -39,7 +39,6 @@ from tradewind.server.callers import Body, House, Id, Line, Operator, TheHouse, 
 router = APIRouter(prefix="/admin/v1", tags=["operator"], dependencies=[Depends(operator)])
 router.routes.extend(admin_people.router.routes)
 
-CUSTOMER_SCOPES = tuple(scope for scope in keys.SCOPES if scope != keys.OPERATOR)
 Month = Annotated[str | None, Query(max_length=7, description="A calendar month in UTC: 2026-02")]
 Word = Annotated[Line, Field(max_length=64)]
 
@@ -60,7 +59,7 @@ class Wish(Body):
 
 class NewKey(Body):
     name: Line = Field("default", max_length=200)
-    scopes: list[Literal["predict", "usage", "keys", "invoices"]] | None = Field(None, max_length=10)
+    scopes: list[Literal["predict", "converse", "usage", "keys", "invoices"]] | None = Field(None, max_length=10)
     expires: str | None = Field(None, max_length=20, description="How long it lives: 90d, 12h")
     member: Line | None = Field(None, max_length=64, description="The member whose it is, by id")
 
@@ -179,7 +178,7 @@ def list_keys(account_id: Id, house: TheHouse) -> View:
 
 @router.post("/accounts/{account_id}/keys", status_code=201, summary="A new key; its secret is shown this once")
 def add_key(body: NewKey, account_id: Id, caller: Operator, house: TheHouse) -> View:
-    scopes = list[str](body.scopes or CUSTOMER_SCOPES)
+    scopes = list[str](body.scopes or keys.USUAL)
     expires_ms = house.lives_until_ms(body.expires)
     issued = keys.issue(
         house.database, account_id,

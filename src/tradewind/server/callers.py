@@ -102,11 +102,20 @@ def customer(request: Request) -> Customer:
     return Customer(access.account_id, access)
 
 
-def needs(scope: str) -> Callable[[Customer], Customer]:
-    """A customer whose key may do `scope`. Raises InputError `scope_missing`."""
+def private(caller: AnyKey) -> Customer:
+    """Raises InputError `scope_missing` for a public key: what stands on a page opens nothing but a conversation."""
+    if caller.access.public:
+        raise InputError("This key may only converse.", code="scope_missing", hint="Use a key that is kept secret.")
+    return caller
 
-    def check(caller: AnyCustomer) -> Customer:
-        if scope not in caller.access.scopes:
+
+def needs(scope: str, *, public: bool = False) -> Callable[[Customer], Customer]:
+    """A customer whose key may do `scope`; with `public` also one with a key that stands on a page. Raises InputError
+    `scope_missing`."""
+
+    def check(caller: AnyKey) -> Customer:
+        caller = caller if public else private(caller)
+        if not caller.access.may(scope):
             raise InputError(
                 f"This key may not do this: it lacks the scope {scope}.",
                 code="scope_missing",
@@ -125,7 +134,8 @@ def operator(request: Request) -> Access:
     return access
 
 
-AnyCustomer = Annotated[Customer, Depends(customer)]
+AnyCustomer = Annotated[Customer, Depends(private)]
+AnyKey = Annotated[Customer, Depends(customer)]  # a public one too
 TheHouse = Annotated[House, Depends(house)]
 Operator = Annotated[Access, Depends(operator)]
 MayKeys = Annotated[Customer, Depends(needs("keys"))]

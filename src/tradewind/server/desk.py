@@ -170,7 +170,9 @@ class Desk:
         work.account = ticket.account_id
         self.gate.release(ticket)
 
-    async def admit(self, work: Work, *, product: str, release: str | None, units: int, body: bytes) -> Ticket:
+    async def admit(
+        self, work: Work, *, product: str, release: str | None, units: int, body: bytes, scope: str = "predict"
+    ) -> Ticket:
         asked = work.asked
         if asked.idempotency_key is not None and not 0 < len(asked.idempotency_key) <= _KEY_CHARACTERS:
             raise InputError(
@@ -190,6 +192,7 @@ class Desk:
             units=units,
             idempotency_key=asked.idempotency_key,
             body=body,
+            scope=scope,
         )
         ticket = self.gate.enter_now(call) or await self.gate.enter(call)
         work.account = ticket.account_id

@@ -44,11 +44,12 @@ class Refused(InputError):
 class Call:
     """One request as the gate sees it. Nothing is hashed until somebody asks for the digest.
 
-    `product` is None and `units` 0 where only the key is asked about. A plain class: one is made for every request.
+    `product` is None and `units` 0 where only the key is asked about; `scope` is what the key must be allowed. A plain class:
+    one is made for every request.
     """
 
     __slots__ = (
-        "authorization", "body", "idempotency_key", "meter", "method", "path", "product", "release", "request_id", "units",
+        "authorization", "body", "idempotency_key", "meter", "method", "path", "product", "release", "request_id", "scope", "units",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +65,7 @@ class Call:
         units: int = 0,
         idempotency_key: str | None = None,
         body: bytes = b"",
+        scope: str = "predict",
     ) -> None:
         self.authorization = authorization
         self.method = method
@@ -75,6 +77,7 @@ class Call:
         self.units = units
         self.idempotency_key = idempotency_key
         self.body = body
+        self.scope = scope
 
     @property
     def digest(self) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tradewind.business import fleet, idempotency, plans, recovery, requests
+from tradewind.business import conversation_keeping, fleet, idempotency, plans, recovery, requests
 from tradewind.business.database import Database
 from tradewind.business.journal import Event, Journal
 from tradewind.business.ledger import Lease, Ledger, enlist
@@ -285,6 +285,8 @@ class Meter:
         await self._ask(idempotency.forget, self._database)
         while (await self._ask(requests.sweep, self._database)).records:
             continue
+        while await self._ask(conversation_keeping.sweep, self._database):
+            continue
 
     async def _repeat(self, work: Callable[[], Any], every_s: float) -> None:
         while True:
@@ -321,8 +323,10 @@ def _entitled(customer: Customer, call: Call) -> Subscription | None:
     access = customer.access
     if access.operator or call.product is None:
         return access.subscription if not access.operator else None
-    if "predict" not in access.scopes:
-        raise Refused("This key may not predict.", code="scope_missing", hint="Use a key with the scope predict.")
+    if not access.may(call.scope):
+        raise Refused(
+            f"This key may not {call.scope}.", code="scope_missing", hint=f"Use a key with the scope {call.scope}."
+        )
     if access.subscription is None:
         raise Refused("The account has no plan at present.", code="no_subscription", hint="Subscribe to a plan.")
     if not access.subscription.allows(call.product):

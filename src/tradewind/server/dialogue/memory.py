@@ -1,0 +1,83 @@
+"""What was said so far, as far as the next answer needs it: the language, the last messages, a question that stands on
+what came before. Not here: what is answered (`policy.py`), nor where messages are kept (`business/conversations.py`).
+
+A question that cannot stand alone ("and for shoes?", "那运费呢") is asked together with the ones before it; one that can is
+asked alone, so that an old subject does not pull a new one to it (Dalton et al., TREC CAsT 2019: context helps turns that
+refer back and harms those that do not).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tradewind.product.conversation import Language
+
+DECAY = 0.5
+_TURNS = 2  # earlier messages of the user that a question may stand on
+_HAN = re.compile(r"[㐀-䶿一-鿿]")
+_LETTER = re.compile(r"[^\W\d_]")
+_WORD = re.compile(r"[㐀-䶿一-鿿]|[^\W_㐀-䶿一-鿿]+")
+_ZH_SHARE = 0.3
+_SHORT_EN, _SHORT_ZH = 3, 5
+
+# Words that point back, or begin a sentence that goes on from another one.
+_BACK_EN = re.compile(
+    r"^(and|but|also|then|so|or|what about|how about|what if|why|why not|ok|okay|still|same)\b"
+    r"|\b(it|its|that|this|those|these|they|them|there|one|ones|him|her|the same)\b",
+    re.IGNORECASE,
+)
+_BACK_ZH = re.compile(
+    r"^(那么|那|如果|然后|还有|但是|可是|所以|另外|再|也)|(它|这个|那个|这些|那些|这样|那样|这种|那种|上面|刚才)|呢[？?。!！]*$"
+)
+
+
+# Said at the end of something: nothing is asked, so nothing is looked up again.
+_CLOSING = re.compile(
+    r"^\W*((ok|okay|great|perfect|thanks|thank you|thx|bye|goodbye|good|fine|got it|all|so much|very much|谢谢|多谢|感谢|好的|好|"
+    r"再见|拜拜|明白了|知道了|没有了|您|你|了)\W*)+$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A text to be looked for, and how much it counts beside the others of the same message."""
+
+    text: str
+    weight: float
+
+
+def language_of(text: str, *, otherwise: Language) -> Language:
+    """Chinese where three letters in ten are Han characters; `otherwise` where there are no letters."""
+    letters = len(_LETTER.findall(text))
+    if not letters:
+        return otherwise
+    return "zh" if len(_HAN.findall(text)) >= _ZH_SHARE * letters else "en"
+
+
+def stands_alone(text: str) -> bool:
+    """Whether a question can be understood without the ones before it."""
+    if _CLOSING.match(text):
+        return True
+    words = len(_WORD.findall(text))
+    if _HAN.search(text):
+        return words > _SHORT_ZH and not _BACK_ZH.search(text.strip())
+    return words > _SHORT_EN and not _BACK_EN.search(text.strip())
+
+
+def queries(text: str, earlier: Sequence[str]) -> list[Query]:
+    """What to look for: the message alone; or together with those that it stands on, each further back counting half as much,
+    and half as much alone, for it says little by itself.
+
+    `earlier` are the user's messages before it, oldest first.
+    """
+    if not earlier or stands_alone(text):
+        return [Query(text, 1.0)]
+    before = list(reversed(earlier))[:_TURNS]
+    found, whole = [], text
+    for place, one in enumerate(before):
+        whole = f"{one}\n{whole}"
+        found.append(Query(whole, DECAY**place))
+    return [*found, Query(text, DECAY)]

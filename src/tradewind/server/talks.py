@@ -1,0 +1,90 @@
+"""Which products hold conversations, and the rooms behind them: scripts, vault, database. Not here: the routes
+(`conversations.py`, `handoffs.py`), what is said (`dialogue/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from tradewind.business.database import Database
+from tradewind.errors import InputError
+from tradewind.privacy.retention import parse_duration
+from tradewind.privacy.vault import Vault
+from tradewind.server.desk import Desk, Work
+from tradewind.server.dialogue.outside import OutsideModel
+from tradewind.server.dialogue.policy import Found
+from tradewind.server.dialogue.talk import Script, Talk, Talkative
+from tradewind.tariff import Rate, rate_of
+
+
+@dataclass(frozen=True)
+class Talks:
+    """Every product with `serve.conversation`. `origins` are pages that may show a window of any of them."""
+
+    database: Database
+    vault: Vault
+    talks: Mapping[str, Talk]
+    desk: Desk
+    outside: Sequence[OutsideModel] = ()
+
+    @classmethod
+    def of(
+        cls, desk: Desk, database: Database, vault_folder: Path, scripts: Sequence[Script], *, environment: Mapping[str, str],
+    ) -> Talks:  # fmt: skip
+        """Raises EnvironmentFailure `key_missing` where the key of an outside model is not set."""
+        talks, outside = {}, []
+        for script in scripts:
+            named = script.settings.answer.outside
+            model = None if named is None else OutsideModel(named, environment)
+            if model is not None:
+                outside.append(model)
+            talks[script.product] = Talk(desk, script, find=find_nothing, outside=model)
+        return cls(database, Vault.open(vault_folder), talks, desk, outside)
+
+    @property
+    def origins(self) -> frozenset[str]:
+        return frozenset(origin for talk in self.talks.values() for origin in talk.settings.widget.origins)
+
+    def talk(self, product: str) -> Talk:
+        """Raises InputError `model_unknown`, `conversation_missing`."""
+        if product in self.talks:
+            return self.talks[product]
+        self.desk.shelf.get(product)
+        raise InputError(
+            f"{product} holds no conversations.", code="conversation_missing", where="model",
+            hint="Its product file says nothing of them: write serve: {conversation: true}.",
+        )  # fmt: skip
+
+    def keep_ms(self, product: str) -> int:
+        """How long a conversation is kept after its last message; of a product that talks no more, a day."""
+        talk = self.talks.get(product)
+        return (parse_duration(talk.settings.keep) if talk is not None else None) or 86_400_000
+
+    def rates(self, product: str) -> tuple[Rate, Rate]:
+        """How many messages a public conversation takes, and how many of those an account begins."""
+        widget = self.talk(product).settings.widget
+        return rate_of(widget.rate), rate_of(widget.begin)
+
+
+async def find_nothing(work: Work, served: Talkative, text: str, most: int) -> Sequence[Found]:
+    """Of a product without a knowledge base."""
+    return ()
+
+
+def talks_of(request: Request) -> Talks:
+    """Raises InputError `conversation_missing` where no product talks."""
+    found: Talks | None = getattr(request.app.state, "talks", None)
+    if found is None:
+        raise InputError(
+            "No product here holds conversations.", code="conversation_missing",
+            hint="Write serve: {conversation: true} into a product file.",
+        )  # fmt: skip
+    return found
+
+
+TheTalks = Annotated[Talks, Depends(talks_of)]
