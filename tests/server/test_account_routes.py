@@ -11,15 +11,20 @@ from sqlalchemy import select
 
 from tests.business.billing import Customer
 from tests.server.running import running
-from tradewind.business import accounts, credit, invoices, keys, plans
+from tradewind.business import accounts, conversations, credit, handovers, invoices, keys, plans
+from tradewind.business.conversations import Content, New, Next
 from tradewind.business.keys import SCOPES
 from tradewind.business.tables import metadata
 from tradewind.clock import milliseconds
 from tradewind.money import Money
+from tradewind.privacy.vault import Vault
+from tradewind.product.conversation import Conversation
 from tradewind.server import account, admin
 from tradewind.server.app import create_app
 from tradewind.server.auth import Authenticator
+from tradewind.server.dialogue.talk import Script
 from tradewind.server.gate import OpenGate
+from tradewind.server.talks import Talks
 from tradewind.tariff import Plan
 
 PLANS = {
@@ -45,6 +50,7 @@ class Tenant:
     subscription_id: str
     member_id: str
     record_id: str
+    conversation_id: str
     words: tuple[str, ...]  # what nobody else may read
 
     @property
@@ -54,11 +60,23 @@ class Tenant:
             "key_id": self.spare_key_id,
             "invoice_id": self.invoice_id,
             "member_id": self.member_id,
+            "conversation_id": self.conversation_id,
             "after": self.record_id,
         }
 
 
-def tenant(database, clock, name, minor):
+def a_conversation(database, vault, account_id, name):
+    """One that a person holds, and a turn of which names its account's word."""
+    new = New(account_id, "churn", "en", 365 * 86_400_000)
+    made = conversations.begin(database, vault, new).conversation
+    said, reply = Content("user", "message", f"I am {name}"), Content("assistant", "handoff", f"Hello {name}")
+    then = Next(reply, queue="support")
+    conversations.say(database, vault, made, request_id=f"req_{name}", said=said, then=then, keep_ms=365 * 86_400_000)
+    handovers.take(database, made.id, holder=f"{name}-agent", actor="test")
+    return made.id
+
+
+def tenant(database, vault, clock, name, minor):
     """Money of this customer is odd enough to be found in any reply where it should not stand."""
     made = accounts.add(database, f"{name} GmbH", email=f"{name}@example.com", actor="test")
     terms = Plan.model_validate({"monthly": f"{minor}.17 CNY", "included": 10, "overage": "0.5 CNY"})
@@ -74,6 +92,7 @@ def tenant(database, clock, name, minor):
     second = invoices.draft(database, made.id, actor="test")
     credit.grant(database, made.id, amount=Money(minor, "CNY"), actor="test")
     clock.advance(-MONTH_S)
+    talk = a_conversation(database, vault, made.id, name)
     return Tenant(
         id=made.id,
         secret=issued.secret,
@@ -85,32 +104,40 @@ def tenant(database, clock, name, minor):
         subscription_id=subscription.id,
         member_id=member.id,
         record_id=record,
+        conversation_id=talk,
         words=(
             made.id, name, str(minor), issued.secret, issued.key.prefix, spare.key.prefix, issued.key.id, spare.key.id,
-            final.id, final.number, second.id, subscription.id, member.id, record,
+            final.id, final.number, second.id, subscription.id, member.id, record, talk,
         ),
     )  # fmt: skip
 
 
 @pytest.fixture
-def ann(database, clock):
-    return tenant(database, clock, "aurora", 90_301)
+def vault(tmp_path):
+    return Vault.open(tmp_path / "vault")
 
 
 @pytest.fixture
-def ben(database, clock, ann):
-    made = tenant(database, clock, "borealis", 70_507)
+def ann(database, vault, clock):
+    return tenant(database, vault, clock, "aurora", 90_301)
+
+
+@pytest.fixture
+def ben(database, vault, clock, ann):
+    made = tenant(database, vault, clock, "borealis", 70_507)
     clock.advance(MONTH_S)
     return made
 
 
 @pytest.fixture
-def server(shelf, database):
+def server(shelf, database, vault):
     """The whole server with the routes of accounts; keys are looked up anew each time."""
     app = create_app(shelf, OpenGate(), extra_routers=[account.router, admin.router])
     state = app.rest.state
     state.database, state.plans, state.settle = database, PLANS, lambda: None
     state.authenticate = lambda header: Authenticator(database).access(header)
+    script = Script("churn", Conversation())
+    state.talks = Talks.of(app.desk, database, vault.folder, [script], environment={})
     with running(app) as address, httpx.Client(base_url=f"http://{address}", timeout=20) as client:
         yield client
 
@@ -143,6 +170,18 @@ BODIES = {
     "/v1/members": {"email": "x@example.com"},
     "/v1/members/{member_id}": {"role": "viewer"},
     "/v1/consent": {"purpose": "training", "given": True},
+    "/v1/conversations": {"model": "churn"},
+    "/v1/conversations/{conversation_id}/messages": {"text": "hello"},
+    "/v1/conversations/{conversation_id}/close": None,
+    "/v1/conversations/{conversation_id}/feedback": {"score": "up", "place": 2},
+    "/v1/handoffs/{conversation_id}/take": {"agent": "x"},
+    "/v1/handoffs/{conversation_id}/reply": {"agent": "x", "text": "x"},
+    "/v1/handoffs/{conversation_id}/give-back": {"agent": "x"},
+    "/v1/handoffs/{conversation_id}/close": None,
+    "/admin/v1/handoffs/{conversation_id}/take": {"agent": "x"},
+    "/admin/v1/handoffs/{conversation_id}/reply": {"agent": "x", "text": "x"},
+    "/admin/v1/handoffs/{conversation_id}/give-back": {"agent": "x"},
+    "/admin/v1/handoffs/{conversation_id}/close": None,
     "/v1/credit/redeem": {"code": "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA"},
     "/admin/v1/accounts": {"name": "x"},
     "/admin/v1/accounts/{account_id}/close": None,
@@ -186,7 +225,8 @@ def test_no_route_shows_or_changes_another_customers_anything(server, database, 
     walked = 0
     for method, path in routes(account.router):
         named = "{" in path
-        for more in ({"invoice_id": ann.invoice_id}, {"invoice_id": ann.number}, {"invoice_id": ann.draft_id}):
+        names = (ann.invoice_id, ann.number, ann.draft_id)
+        for more in [{"invoice_id": name} for name in (names if "{invoice_id}" in path else names[:1])]:
             target = filled(path, {**ann.ids, **more})
             body = BODIES[path] if method in ("POST", "PUT") else None
             for query in ({}, {"after": ann.record_id}, {"account_id": ann.id, "account": ann.id}):
@@ -203,7 +243,12 @@ def test_no_route_shows_or_changes_another_customers_anything(server, database, 
 
 
 def test_what_is_not_there_and_what_is_anothers_are_answered_alike(server, ann, ben):
-    nobody = {"key_id": "key_nobody", "invoice_id": "inv_nobody", "member_id": "mem_nobody"}
+    nobody = {
+        "conversation_id": "cnv_nobody",
+        "key_id": "key_nobody",
+        "invoice_id": "inv_nobody",
+        "member_id": "mem_nobody",
+    }
     for method, path in routes(account.router):
         if "{" in path:
             said = []
@@ -271,12 +316,20 @@ def test_a_key_does_what_its_scopes_say_and_no_more(server, database, ann):
         "/v1/consent": "keys",
         "/v1/invoices": "invoices",
         "/v1/credit": "invoices",
+        "/v1/conversations": "converse",
+        "/v1/handoffs": "predict",
+        "/v1/feedback": "predict",
+        "/v1/account": "predict",
+        "/v1/plans": "predict",
     }
+    implied = {("predict", "converse")}  # who may predict may converse
     for scope in CUSTOMER_SCOPES:
         secret = keys.issue(database, ann.id, name=scope, scopes=[scope], actor="test").secret
         for method, path in routes(account.router):
             needed = next((need for begin, need in needs.items() if path.startswith(begin)), None)
-            if needed is not None and needed != scope:
+            if needed in ("predict",) and scope != "converse" and path in ("/v1/account", "/v1/plans"):
+                continue  # for every key that is kept secret
+            if needed not in (None, scope) and (scope, needed) not in implied:
                 headers = {"authorization": f"Bearer {secret}"}
                 reply = server.request(method, filled(path, ann.ids), headers=headers, json=BODIES.get(path))
                 assert (reply.status_code, reply.json()["error"]["code"]) == (403, "input.scope_missing"), (scope, path)

@@ -14,6 +14,7 @@ import typer
 from tradewind import product_file
 from tradewind.artifacts import Workspace
 from tradewind.business import people
+from tradewind.business.conversation_people import Conversations
 from tradewind.business.customer_texts import CustomerTexts
 from tradewind.business.database import Database, default_url
 from tradewind.business.people import People, StoredRequests
@@ -89,6 +90,7 @@ def stored_holders(workspace: Workspace, database: Database | None, *, receipt: 
     return [
         StoredRequests(database, vault, actor=OPERATOR, receipt=receipt),
         CustomerTexts(database, vault, actor=OPERATOR),
+        Conversations(database, vault, actor=OPERATOR, receipt=receipt),
         People(database, actor=OPERATOR),
     ]
 

@@ -54,6 +54,7 @@ def command(
     )
     # What is due goes also where the product file asks for nothing to be kept any more.
     _load("tradewind.business.requests").sweep_all(database)
+    _load("tradewind.business.conversation_keeping").sweep_all(database)
     database.close()
     supervisor = _load("tradewind.server.supervisor")
     shown = listening.getsockname()
@@ -70,6 +71,7 @@ def command(
             retentions={one.product.product: _retention(one) for one in sessions},
             kept=tuple(_kept(one) for one in sessions),
             notices=tuple(_load("tradewind.cli.notice").notice_of(one.product) for one in sessions),
+            scripts=tuple(script for one in sessions if (script := _script(one)) is not None),
             issuer=sessions[0].product.serve.seller if sessions[0].product.serve.seller.name else None,
             open_to_all=open_to_all,
             certificate=certificate,
@@ -128,6 +130,16 @@ def _retention(session: Session) -> Any:
     store = session.product.serve.store
     written = {"inputs": store.inputs, "outputs": store.outputs}
     return _load("tradewind.privacy.retention").Retention.of(written, consent=store.consent)
+
+
+def _script(session: Session) -> Any:
+    """How the product talks with people, None where it does not."""
+    serve = session.product.serve
+    if serve.conversation is None:
+        return None
+    talk = _load("tradewind.server.dialogue.talk")
+    answers = getattr(getattr(serve, "answers", None), "texts", {})
+    return talk.Script(session.product.product, serve.conversation, answers)
 
 
 def _kept(session: Session) -> Any:

@@ -94,6 +94,10 @@ class Product(Section):
             raise misplaced(
                 ("explain", "favourable"), "the target is a number: say from which value on an answer is good"
             )
+        if self.serve.conversation is not None and self.task not in ("classification", "generation"):
+            raise misplaced(
+                ("serve", "conversation"), f"a conversation needs intents or text, but the task is {self.task}"
+            )
         for place, says in self.explain.faults(sensitive=self.data.sensitive, target=self.data.target):
             raise misplaced(place, says)
         if self.train.fairness != "none":

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tradewind.privacy.retention import NEVER
+from tradewind.product.conversation import ConversationField
 from tradewind.product.section import DurationField, Positive, Section
 from tradewind.tariff import Plan, PriceField
 
@@ -95,6 +96,9 @@ class Serve(Section):
     mark_at: Literal["start", "end"] = Field("end", description="Generation: where that sentence stands")
     store: Store = Store()
     seller: Seller = Seller()
+    conversation: ConversationField = Field(
+        None, description="Whether it talks with people, and how; true for every default"
+    )
     payments: str | None = Field(
         None, description="Who collects invoices: stripe, or another entry point of tradewind.payments"
     )

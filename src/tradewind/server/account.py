@@ -22,11 +22,13 @@ from tradewind.business.subscription import Subscription
 from tradewind.business.views import View
 from tradewind.errors import InputError
 from tradewind.privacy.retention import parse_duration
-from tradewind.server import people
+from tradewind.server import conversations, handoffs, people
 from tradewind.server.callers import NAME, AnyCustomer, Body, Customer, House, Id, Line, MayKeys, TheHouse, needs
 
 router = APIRouter(prefix="/v1", tags=["account"])
 router.routes.extend(people.router.routes)
+router.routes.extend(conversations.router.routes)
+router.routes.extend(handoffs.account_router.routes)
 
 MayUsage = Annotated[Customer, Depends(needs("usage"))]
 MayInvoices = Annotated[Customer, Depends(needs("invoices"))]

@@ -132,9 +132,11 @@ class App:
         finally:
             # The pattern of the route, never the path: paths hold names of accounts, and there is no end of them.
             found = getattr(scope.get("route"), "path", _NO_ROUTE[1])
+            work = scope["state"].get("work")  # of a route that is charged
+            told = ("", 0, "", "") if work is None else (work.product, work.rows, work.account, work.release)
             self.desk.observer.record(
-                found, "", status, time.perf_counter() - started, rows=0, request_id=request_id, account="", release="",
-                traceparent=asked.traceparent,
+                found, told[0], status, time.perf_counter() - started, rows=told[1], request_id=request_id,
+                account=told[2], release=told[3], traceparent=asked.traceparent,
             )  # fmt: skip
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

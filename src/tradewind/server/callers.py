@@ -42,6 +42,10 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Nothing(Body):
+    """A body where none is needed."""
+
+
 @dataclass(frozen=True)
 class House:
     """The business behind the app."""

@@ -26,7 +26,7 @@ from tradewind.business.conversations import Content, Conversation, New
 from tradewind.business.views import View, moment
 from tradewind.errors import InputError
 from tradewind.privacy.subjects import named
-from tradewind.server.callers import Body, Customer, Id, Line, TheHouse, needs
+from tradewind.server.callers import Body, Customer, Id, Line, Nothing, TheHouse, needs
 from tradewind.server.desk import Work
 from tradewind.server.gate import Refused
 from tradewind.server.saying import SCOPE, Saying, message_view, view
@@ -103,15 +103,22 @@ def list_conversations(
 @router.get("/conversations/{conversation_id}", summary="A conversation with its messages")
 def read(
     conversation_id: Id, request: Request, caller: Talker, talks: TheTalks, token: Token = None,
-    after: Annotated[int, Query(ge=0, le=conversations.MOST_MESSAGES, description="Messages behind this place")] = 0,
+    behind: Annotated[int, Query(ge=0, le=conversations.MOST_MESSAGES, description="Messages behind this place")] = 0,
 ) -> View:  # fmt: skip
     found = _opened(request, caller, talks, conversation_id, token)
-    said = conversations.read(talks.database, talks.vault, found.id, after=after)
+    said = conversations.read(talks.database, talks.vault, found.id, after=behind)
     return view(found) | {"messages": [message_view(one) for one in said]}
 
 
 @router.post("/conversations/{conversation_id}/close", summary="Ends a conversation")
-def close(conversation_id: Id, request: Request, caller: Talker, talks: TheTalks, token: Token = None) -> View:
+def close(
+    conversation_id: Id,
+    request: Request,
+    caller: Talker,
+    talks: TheTalks,
+    token: Token = None,
+    _: Nothing | None = None,
+) -> View:
     found = _opened(request, caller, talks, conversation_id, token)
     return view(conversations.close(talks.database, found.id, within=caller.account_id))
 
@@ -155,12 +162,12 @@ async def say(
 )
 async def events(
     conversation_id: Id, request: Request, caller: Talker, talks: TheTalks, token: Token = None,
-    after: Annotated[int, Query(ge=0, le=conversations.MOST_MESSAGES, description="Messages behind this place")] = 0,
+    behind: Annotated[int, Query(ge=0, le=conversations.MOST_MESSAGES, description="Messages behind this place")] = 0,
 ) -> StreamingResponse:  # fmt: skip
     """A stream ends after some seconds: ask again, behind the last message that came."""
     found = await run_in_threadpool(_opened, request, caller, talks, conversation_id, token)
     headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-    return StreamingResponse(_events(talks, found, after), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_events(talks, found, behind), media_type="text/event-stream", headers=headers)
 
 
 async def _events(talks: Talks, seen: Conversation, after: int) -> AsyncIterator[bytes]:

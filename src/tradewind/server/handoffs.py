@@ -16,7 +16,7 @@ from tradewind.business import conversations, handovers, verdicts
 from tradewind.business.conversations import Conversation
 from tradewind.business.verdicts import Figures
 from tradewind.business.views import View, moment
-from tradewind.server.callers import Body, Customer, Id, Line, Operator, needs
+from tradewind.server.callers import Body, Customer, Id, Line, Nothing, Operator, needs
 from tradewind.server.dialogue.summary import summarise
 from tradewind.server.saying import message_view, view
 from tradewind.server.talks import Talks, TheTalks
@@ -54,7 +54,7 @@ def of_operator(caller: Operator) -> Staff:
 
 
 def _routes(prefix: str, who: Callable[..., Staff], tag: str) -> APIRouter:
-    router = APIRouter(prefix=prefix, tags=[tag])
+    router = APIRouter(prefix=prefix, tags=[tag], dependencies=[Depends(who)])
 
     @router.get("/handoffs", summary="Conversations that wait for a person or are held by one, with a summary")
     def waiting(
@@ -97,7 +97,7 @@ def _routes(prefix: str, who: Callable[..., Staff], tag: str) -> APIRouter:
         )
 
     @router.post("/handoffs/{conversation_id}/close", summary="Ends the conversation")
-    def close(conversation_id: Id, talks: TheTalks, staff: Staff = Depends(who)) -> View:
+    def close(conversation_id: Id, talks: TheTalks, staff: Staff = Depends(who), _: Nothing | None = None) -> View:
         return _held(conversations.close(talks.database, conversation_id, within=staff.within))
 
     @router.get("/feedback", summary="How satisfied people were: by intent, by document, by kind of answer")

@@ -18,6 +18,7 @@ from tradewind.server.gate import Headers
 # Every code of the family `input` that a request can meet: tests/server/test_statuses.py reads the source and holds it.
 _INPUT: dict[int, tuple[str, ...]] = {
     400: (
+        "conversation_missing",
         "account_name", "adapters_unsupported", "amount", "beside_unsuited", "code_expired", "code_redeemed", "code_unknown",
         "consent_option", "conversation_empty", "document_binary", "document_empty", "conversation_refused", "counterfactuals_range", "counterfactuals_undefined",
         "credit_amount", "credit_count", "credit_currency", "credit_reference", "credit_too_much", "currency",
@@ -29,15 +30,18 @@ _INPUT: dict[int, tuple[str, ...]] = {
     401: ("key_expired", "key_missing", "key_revoked", "key_unknown"),
     402: ("payment_refused",),
     403: (
+        "origin_refused",
         "account_closed", "no_subscription", "operator_only", "product_not_allowed", "role_scope", "scope_missing",
     ),
     404: (
+        "conversation_unknown", "message_unknown",
         "account_unknown", "adapter_unknown", "invoice_unknown", "member_unknown", "model_unknown", "not_found", "payment_unknown",
         "knowledge_missing", "release_unknown", "request_unknown", "route_unknown", "text_unknown", "usage_unknown",
     ),
     405: ("method_not_allowed",),
     408: ("body_slow",),
     409: (
+        "conversation_closed", "conversation_full", "conversation_held", "conversation_not_held", "conversation_not_waiting",
         "account_ambiguous", "credit_exists", "currencies_mixed", "idempotency_running", "invoice_credited",
         "invoice_final", "invoice_paid", "invoice_status", "key_replaced", "last_owner", "member_exists",
         "payment_status", "period_open", "plan_same", "state", "subscribed", "text_exists", "too_many_texts", "usage_unsettled",
@@ -45,7 +49,7 @@ _INPUT: dict[int, tuple[str, ...]] = {
     413: ("body_too_large", "too_many_rows"),
     415: ("content_encoding", "content_type"),
     422: ("idempotency_conflict",),
-    429: ("credit_used_up", "quota_used_up", "requests_limited", "units_limited"),
+    429: ("conversations_limited", "messages_limited", "credit_used_up", "quota_used_up", "requests_limited", "units_limited"),
     # What the operator set up wrongly is no fault of a caller.
     500: (
         "database_url", "key_broken", "key_exists", "no_earlier_release", "plugin_unknown", "product_twice",

@@ -15,10 +15,9 @@ from tradewind.business.database import Database
 from tradewind.errors import InputError
 from tradewind.privacy.retention import parse_duration
 from tradewind.privacy.vault import Vault
-from tradewind.server.desk import Desk, Work
+from tradewind.server.desk import Desk
 from tradewind.server.dialogue.outside import OutsideModel
-from tradewind.server.dialogue.policy import Found
-from tradewind.server.dialogue.talk import Script, Talk, Talkative
+from tradewind.server.dialogue.talk import Script, Talk
 from tradewind.tariff import Rate, rate_of
 
 
@@ -43,12 +42,16 @@ class Talks:
             model = None if named is None else OutsideModel(named, environment)
             if model is not None:
                 outside.append(model)
-            talks[script.product] = Talk(desk, script, find=find_nothing, outside=model)
+            talks[script.product] = Talk(desk, script, outside=model)
         return cls(database, Vault.open(vault_folder), talks, desk, outside)
 
     @property
     def origins(self) -> frozenset[str]:
         return frozenset(origin for talk in self.talks.values() for origin in talk.settings.widget.origins)
+
+    async def close(self) -> None:
+        for model in self.outside:
+            await model.close()
 
     def talk(self, product: str) -> Talk:
         """Raises InputError `model_unknown`, `conversation_missing`."""
@@ -69,11 +72,6 @@ class Talks:
         """How many messages a public conversation takes, and how many of those an account begins."""
         widget = self.talk(product).settings.widget
         return rate_of(widget.rate), rate_of(widget.begin)
-
-
-async def find_nothing(work: Work, served: Talkative, text: str, most: int) -> Sequence[Found]:
-    """Of a product without a knowledge base."""
-    return ()
 
 
 def talks_of(request: Request) -> Talks:

@@ -33,15 +33,18 @@ from tradewind.privacy.vault import Vault
 from tradewind.server import account, admin, documents, notices, tracing, webhooks
 from tradewind.server.app import App, create_app
 from tradewind.server.auth import Authenticator
+from tradewind.server.dialogue.talk import Script
 from tradewind.server.gate import Gate, OpenGate
 from tradewind.server.keeping import Keeper, Kept
 from tradewind.server.library import Library
 from tradewind.server.metering import Meter
 from tradewind.server.observe import Observer
+from tradewind.server.origins import Origins
 from tradewind.server.recording import Recorder
 from tradewind.server.serving import Place, Shelf
 from tradewind.server.settings import Settings
 from tradewind.server.subjects import Subjects
+from tradewind.server.talks import Talks
 from tradewind.tariff import Plan
 
 # How long a draining worker still answers on open connections, so that clients learn of it from a reply.
@@ -60,6 +63,7 @@ class Site:
     plans: Mapping[str, Plan] = field(default_factory=dict)
     retentions: Mapping[str, Retention] = field(default_factory=dict)  # what is kept of requests, by product
     kept: tuple[Kept, ...] = ()  # how long what was built is kept
+    scripts: tuple[Script, ...] = ()  # of products that hold conversations
     notices: tuple[Notice, ...] = ()
     issuer: Issuer | None = None
     settings: Settings = field(default_factory=Settings)
@@ -103,6 +107,7 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
     recorder: Recorder | None = None
     subjects: Subjects | None = None
     library: Library | None = None
+    talks: Talks | None = None
     keeper = Keeper(site.kept, log=observer.event)
     extra: list[Any] = [notices.router(site.notices)] if site.notices else []
     if database is not None:
@@ -126,6 +131,10 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
         app.rest.state.settle = lambda: backlog.wait_settled(database)
         if site.issuer is not None:
             app.rest.state.issuer = site.issuer
+        if site.scripts:
+            talks = Talks.of(app.desk, database, site.home / "vault", site.scripts, environment=os.environ)
+            app.rest.state.talks = talks
+            app.rest.add_middleware(Origins, allowed=talks.origins)
     observer.start()
     keeper.start()
     shelf.watch()
@@ -135,6 +144,8 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
         await server.serve(sockets=sockets)
         ended.cancel()
     finally:
+        if talks is not None:
+            await talks.close()
         shelf.close()
         keeper.stop()
         if recorder is not None:

@@ -57,27 +57,34 @@ def language_of(text: str, *, otherwise: Language) -> Language:
     return "zh" if len(_HAN.findall(text)) >= _ZH_SHARE * letters else "en"
 
 
-def stands_alone(text: str) -> bool:
-    """Whether a question can be understood without the ones before it."""
+def points_back(text: str) -> bool:
+    """Whether a message goes on from what came before, by its words."""
     if _CLOSING.match(text):
-        return True
+        return False
+    pattern = _BACK_ZH if _HAN.search(text) else _BACK_EN
+    return pattern.search(text.strip()) is not None
+
+
+def is_short(text: str) -> bool:
+    """Whether a message is so short that what came before may belong to it."""
     words = len(_WORD.findall(text))
-    if _HAN.search(text):
-        return words > _SHORT_ZH and not _BACK_ZH.search(text.strip())
-    return words > _SHORT_EN and not _BACK_EN.search(text.strip())
+    return not _CLOSING.match(text) and words <= (_SHORT_ZH if _HAN.search(text) else _SHORT_EN)
 
 
 def queries(text: str, earlier: Sequence[str]) -> list[Query]:
-    """What to look for: the message alone; or together with those that it stands on, each further back counting half as much,
-    and half as much alone, for it says little by itself.
+    """What to look for. A message is always asked alone. One that points back is asked together with those before it too, each
+    further back counting half as much; a short one together with the last one, counting half.
 
     `earlier` are the user's messages before it, oldest first.
     """
-    if not earlier or stands_alone(text):
-        return [Query(text, 1.0)]
     before = list(reversed(earlier))[:_TURNS]
-    found, whole = [], text
-    for place, one in enumerate(before):
-        whole = f"{one}\n{whole}"
-        found.append(Query(whole, DECAY**place))
-    return [*found, Query(text, DECAY)]
+    alone = Query(text, 1.0)
+    if not before:
+        return [alone]
+    if points_back(text):
+        found, whole = [alone], text
+        for place, one in enumerate(before):
+            whole = f"{one}\n{whole}"
+            found.append(Query(whole, DECAY**place))
+        return found
+    return [alone, Query(f"{before[0]}\n{text}", DECAY)] if is_short(text) else [alone]

@@ -1,8 +1,8 @@
 """What is said next, from what was understood and found: the one place where that is decided. Not here: who understands
 (`talk.py`), who puts passages into words (`writing.py`).
 
-In this order: who asks for a person gets one; an intent that is sure and has an answer; a passage that is good enough, alone
-or put into words; a question back where two intents are near; else that nothing is known. After so many messages in a row
+In this order: who asks for a person gets one; an intent that is sure and has an answer, unless a passage is surer; a passage
+that is good enough, alone or put into words; a question back where two intents are near; else that nothing is known. After so many messages in a row
 without an answer a person takes over. Nothing that stands in a passage, and nothing that a model writes, takes part in it.
 """
 
@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 from tradewind.product.conversation import Conversation, Handoff, Language
 
 Kind: TypeAlias = Literal["intent", "passage", "generated", "clarify", "handoff"]
+SURE = 0.9  # an intent that is so sure needs no passage beside it
 CHARGED: frozenset[str] = frozenset({"intent", "passage", "generated"})
 _CHOICES = 3
 _PASSAGE_CHARACTERS = 900
@@ -109,7 +110,8 @@ def decide(seen: Understood, settings: Conversation, answers: Mapping[str, str],
     if known is not None and known.confidence >= settings.confidence:
         if handoff is not None and known.intent in handoff.intents:
             return Step(_handed(handoff, seen, known))
-        if known.intent in answers:
+        best_score = max((one.score for one in seen.passages), default=0.0)
+        if known.intent in answers and known.confidence >= best_score:
             return Step(Answer("intent", answers[known.intent], known.confidence, known.intent))
     good = [one for one in seen.passages if one.score >= settings.passage][: settings.passages]
     if good:

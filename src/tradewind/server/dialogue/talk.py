@@ -6,27 +6,27 @@ is stored and charged (`server/conversations.py`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, cast
 
 from tradewind.engines.generation import Sampling
+from tradewind.engines.retrieval import NO_FILTERS
 from tradewind.errors import InputError, TradewindError
 from tradewind.product.conversation import LANGUAGES, Conversation, Language, Said
 from tradewind.server.desk import Desk, Work
 from tradewind.server.dialogue.memory import language_of, queries
 from tradewind.server.dialogue.outside import OutsideModel
-from tradewind.server.dialogue.policy import Answer, Found, Guess, Understood, asks_for_person, decide
+from tradewind.server.dialogue.policy import SURE, Answer, Found, Guess, Understood, asks_for_person, decide
 from tradewind.server.dialogue.writing import Prompt, let_through, prompt_of
 from tradewind.server.generating import Running
+from tradewind.server.search import found
 from tradewind.server.served import Labelled, Served
 from tradewind.server.served_language import ServedLanguage
 
 _OTHERS = 4
 _OWN_MODEL_S = 20.0
 
-# Passages for one question of a customer's, the best first.
-Finder: TypeAlias = Callable[[Work, "Talkative", str, int], Awaitable[Sequence[Found]]]
 Talkative: TypeAlias = Served | ServedLanguage
 
 
@@ -55,13 +55,10 @@ class Past:
 
 
 class Talk:
-    """Answers the messages of one product. `find` looks into its knowledge base, where it has one."""
+    """Answers the messages of one product. `outside` is a model of somebody else that puts passages into words."""
 
-    def __init__(
-        self, desk: Desk, script: Script, *, find: Finder | None = None, outside: OutsideModel | None = None
-    ) -> None:
+    def __init__(self, desk: Desk, script: Script, *, outside: OutsideModel | None = None) -> None:
         self._desk = desk
-        self._find = find
         self._outside = outside
         self.script = script
 
@@ -101,7 +98,7 @@ class Talk:
 
     def _sure(self, guess: Guess | None, answers: Mapping[str, str]) -> bool:
         """Whether nothing has to be looked up any more."""
-        if guess is None or guess.outside or guess.confidence < self.settings.confidence:
+        if guess is None or guess.outside or guess.confidence < max(SURE, self.settings.confidence):
             return False
         handoff = self.settings.handoff
         return guess.intent in answers or (handoff is not None and guess.intent in handoff.intents)
@@ -111,10 +108,10 @@ class Talk:
         if not isinstance(served, Served):
             return None
         column = text_column(served)
-        found = await self._desk.answers(work, served, [{column: text} for text, _ in asked])
+        answers = await self._desk.answers(work, served, [{column: text} for text, _ in asked])
         whole = sum(weight for _, weight in asked)
         mixed = [0.0] * len(served.classes)
-        for (_, probabilities), (_, weight) in zip(cast(Sequence[Labelled], found), asked, strict=True):
+        for (_, probabilities), (_, weight) in zip(cast(Sequence[Labelled], answers), asked, strict=True):
             mixed = [sum_ + weight / whole * p for sum_, p in zip(mixed, probabilities, strict=True)]
         ranked = sorted(zip(served.classes, mixed, strict=True), key=lambda one: -one[1])
         (intent, confidence), others = ranked[0], ranked[1 : 1 + _OTHERS]
@@ -122,14 +119,18 @@ class Talk:
 
     async def _passages(self, work: Work, served: Talkative, asked: Sequence[tuple[str, float]]) -> list[Found]:
         """Passages by the best score that any of the questions gives them, weighed."""
-        if self._find is None:
+        if served.knowledge is None:
             return []
-        most = max(weight for _, weight in asked)
         best: dict[tuple[str, int, str], Found] = {}
         for text, weight in asked:
-            for one in await self._find(work, served, text, self.settings.passages):
+            hits = await self._desk.aside(
+                work, found, self._desk, work.account, served.product, served.knowledge, text, self.settings.passages,
+                NO_FILTERS,
+            )  # fmt: skip
+            for hit in hits:
+                one = Found(hit.source, hit.heading, hit.line, hit.confidence, hit.text)
                 place = one.source, one.line, one.text
-                scored = replace(one, score=one.score * weight / most)
+                scored = replace(one, score=one.score * weight)
                 if place not in best or best[place].score < scored.score:
                     best[place] = scored
         return sorted(best.values(), key=lambda one: -one.score)[: self.settings.passages]
@@ -166,8 +167,8 @@ class Talk:
             running = Running(served, [tokens], [Sampling(min(max_tokens, room), temperature=0.0)], choices=1)
             parts: list[str] = []
             async with asyncio.timeout(_OWN_MODEL_S):
-                while found := await running.next():
-                    parts += [piece.text for _, piece in found]
+                while pieces := await running.next():
+                    parts += [piece.text for _, piece in pieces]
             return "".join(parts)
         finally:
             if running is not None:
@@ -197,9 +198,3 @@ def _tokens(served: ServedLanguage, prompt: Prompt) -> list[int]:
     if served.chats:
         return served.engine.tokenizer.chat(list(prompt.messages))
     return served.engine.tokenizer.encode("\n\n".join(one["content"] for one in prompt.messages) + "\n\n")
-
-
-def outside_of(settings: Conversation, environment: Mapping[str, str]) -> OutsideModel | None:
-    """Raises EnvironmentFailure `key_missing`."""
-    named = settings.answer.outside
-    return None if named is None else OutsideModel(named, environment)
