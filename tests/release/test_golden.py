@@ -1,12 +1,14 @@
 """Golden examples survive the way to disk and back; temperature does to them what it does in the graph."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tradewind.errors import ArtifactError
-from tradewind.release.golden import Golden, calibrated, magnified, object_array, read_golden, write_golden
+from tradewind.release.golden import Golden, calibrated, magnified, object_array, read_golden, recombined, write_golden
 
 
 def test_every_kind_of_raw_value_survives(tmp_path):
@@ -43,3 +45,12 @@ def test_a_rounding_error_grows_by_no_more_than_is_allowed_for(temperature, p):
     error = 1e-6
     before, after = (calibrated(np.array([[x, 1 - x]]), temperature) for x in (p, p * np.exp(error)))
     assert np.abs(after - before).max() <= error * magnified(temperature) / (1 - p)
+
+
+def test_recombined_texts_keep_their_lengths_and_nobodys_neighbours():
+    texts = [[1, 2, 3, 4], [11, 12], [21, 22, 23], [31, 32, 33, 34, 35]]
+    found = recombined(texts)
+    assert list(map(len, found)) == [4, 2, 3, 5]
+    pairs = {pair for text in texts for pair in pairwise(text)}
+    assert not pairs & {pair for text in found for pair in pairwise(text)}
+    assert recombined([[1, 2, 3]]) == [[3, 2, 1]]

@@ -149,7 +149,7 @@ def test_fairness_needs_a_sensitive_column():
         )
 
 
-def point(gap, quality, strength=0.0):
+def point(gap, quality, strength=1.0):
     return Point(strength, "train", quality, "roc_auc", gap, gap, "sex", "selected", "")
 
 
@@ -159,6 +159,8 @@ def point(gap, quality, strength=0.0):
         ([point(0.2, 0.9), point(0.04, 0.88), point(0.01, 0.8)], 1),  # the best that keeps the goal with room
         ([point(0.2, 0.9), point(0.049, 0.88)], 1),  # just kept
         ([point(0.2, 0.9), point(0.1, 0.88), point(0.15, 0.8)], 1),  # not kept by any: the nearest
+        ([point(0.04, 0.88, 0.0), point(0.03, 0.9)], 0),  # the plain model keeps it: nothing is to be mended
+        ([point(0.07, 0.88, 0.0), point(0.08, 0.9)], 0),
     ],
 )
 def test_the_best_point_that_keeps_the_goal_is_chosen(base, points, chosen):

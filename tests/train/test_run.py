@@ -82,6 +82,22 @@ def test_its_golden_rows_give_their_outputs_from_raw(dataset, run):
     np.testing.assert_allclose(arrays["outputs"], golden.outputs, atol=1e-7)
 
 
+def test_its_golden_rows_are_nobodys_and_get_answers_as_rows_do(base, dataset, run):
+    golden = read_golden(run.artifact.folder / "golden.json")
+    there = {
+        tuple(str(column[row]) for column in (raw["age"], raw["income"], raw["city"]))
+        for raw in map(dataset.raw, ("train", "validation", "test"))
+        for row in range(len(raw["age"]))
+    }
+    made = set(zip(*(map(str, golden.columns[name]) for name in ("age", "income", "city")), strict=True))
+    assert not made & there
+    model = run.model(dataset.features)
+    held = predict(model, dataset.features, dict(dataset.split("validation").arrays))[:, 1]
+    assert len(golden.outputs) == len(held) == 20
+    assert abs(golden.outputs[:, 1].mean() - held.mean()) < 0.05
+    assert abs(golden.outputs[:, 1].std() - held.std()) < 0.05
+
+
 def test_its_model_comes_back_for_its_own_columns_only(dataset, run):
     assert load_run(run.artifact.folder).model(dataset.features).outputs == 2
     other = type(dataset.features)(columns=dataset.features.columns[::-1], target=dataset.features.target)

@@ -168,9 +168,12 @@ class Releases:
         mine = {row_key({name: row.get(name) for name in examples.columns}) for row in self.case.traces.rows}
         mine |= {key for one in self.case.learnt for key, whose in one.golden.items() if subject.digest in whose}
 
+        own = self.case.traces.own
+
         def gone(row: Mapping[str, Any]) -> bool:
-            names = self.case.redact and any(isinstance(one, str) and subject.appears_in(one) for one in row.values())
-            return names or row_key(row) in mine
+            words = [one for one in row.values() if isinstance(one, str)]
+            names = self.case.redact and any(subject.appears_in(one) for one in words)
+            return names or row_key(row) in mine or any(own.within(one) for one in words)
 
         dropped, left = amend.golden_without(folder, gone)
         if dropped and not left:

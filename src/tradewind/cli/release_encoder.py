@@ -22,6 +22,7 @@ from tradewind.privacy.retraining import fulfil
 from tradewind.release import encoder as encoders
 from tradewind.release.bundle import FORMAT, seal, write_paper
 from tradewind.release.encoder import EncoderGolden
+from tradewind.release.golden import recombined
 from tradewind.release.registry import register
 from tradewind.release.signing import key_pair, make_key_pair
 from tradewind.train.language import LanguageRun
@@ -73,7 +74,7 @@ def _fill(session: Session, corpus: Corpus, run: LanguageRun, folder: Path) -> d
     }
     documents = islice(corpus.documents("validation"), _GOLDEN_TEXTS)
     texts = [corpus.tokenizer.encode(_text(one))[: min(_GOLDEN_TOKENS, engine_facts["context"])] for one in documents]
-    texts = [text for text in texts if text] or [[corpus.tokenizer.specials.eos]]
+    texts = recombined([text for text in texts if text] or [[corpus.tokenizer.specials.eos]])
     vectors, difference = export_encoder(run.hf, folder / encoders.GRAPH, texts=texts, pad=pad)
     golden = EncoderGolden(tuple(map(tuple, texts)), vectors, TOLERANCE)
     encoders.write_encoder_golden(folder / encoders.GOLDEN, golden)

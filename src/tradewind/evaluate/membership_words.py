@@ -35,8 +35,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "mem_not_covered": (
         "The budget covers the weights alone: not the fitted columns, temperature and threshold, the training curve, nor "
-        "the few raw validation rows that a release carries as golden examples.",
-        "预算只覆盖权重：不含列的拟合统计、温度与阈值、训练曲线，也不含发布包中作为黄金样例的少量原始验证行。",
+        "the values that golden examples take from validation columns.",
+        "预算只覆盖权重：不含列的拟合统计、温度与阈值、训练曲线，也不含黄金样例取自验证列的数值。",
     ),
     "mem_not_private": (
         "Not trained privately (train.privacy): this audit shows what two attackers found, and no more.",

@@ -47,6 +47,11 @@ class Own:
                 self.words |= {word for word in _words(text) if len(word) >= _LEAST_WORD}
                 self.words.add(text.casefold())
 
+    def within(self, cell: str) -> bool:
+        """Whether a text says what only these rows say."""
+        text = cell.strip()
+        return text in self.texts or text.casefold() in self.words or any(word in self.words for word in _words(text))
+
     def share(self, cells: Iterable[str | None]) -> None:
         """Cells of others: what stands there too is nobody's own."""
         for cell in cells:

@@ -1,9 +1,12 @@
-"""Golden examples: raw rows with the outputs the trainer gave, so that a release can be checked wherever it runs."""
+"""Golden examples: raw rows with the outputs the trainer gave, so that a release can be checked wherever it runs.
+
+Not here: making rows that are nobody's (`features/examples.py`, `train/examples.py`).
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +59,18 @@ def object_array(values: list[Any]) -> Values:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
+
+
+def recombined(texts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """As many token sequences of the same lengths, no two neighbouring tokens of which stood side by side: each place takes
+    its token from another text, and of a single text the tokens go backwards. What somebody wrote is in none."""
+    if len(texts) == 1:
+        return [list(reversed(texts[0]))]
+    whole = [text for text in texts if text]
+    return [
+        [(other := whole[(row + place) % len(whole)])[place % len(other)] for place in range(len(text))]
+        for row, text in enumerate(texts)
+    ]
 
 
 def calibrated(probabilities_MK: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:

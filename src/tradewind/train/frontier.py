@@ -224,10 +224,17 @@ class Fairness:
             strength, split, round(quality, 6), name, round(gap.value, 6), round(gap.seen, 6), gap.column, gap.of, how, shifts
         )  # fmt: skip
 
+    def enough(self, points: Sequence[Point]) -> bool:
+        """Whether a stronger rung would only lose quality: the last one's gap is small enough with some room."""
+        return points[-1].gap <= _MARGIN * self.gap
+
     def chosen(self, points: Sequence[Point]) -> int:
-        """The best point whose gap is small enough with some room, or just small enough; else that with the smallest gap."""
+        """The plain model where its gap is small enough. Else the best point whose gap is small enough with some room, or just
+        small enough; else that with the smallest gap."""
         for bound in (_MARGIN * self.gap, self.gap):
             within = [at for at, point in enumerate(points) if point.gap <= bound]
+            if within and points[within[0]].strength == 0:
+                return within[0]
             if within:
                 return max(within, key=lambda at: (points[at].quality * (1 if self.classes else -1), -at))
         return min(range(len(points)), key=lambda at: points[at].gap)
@@ -237,7 +244,7 @@ class Fairness:
         at = self.chosen(points)
         return {
             "goal": self.goal, "by": self.by, "gap_goal": self.gap, "columns": list(self.groups.columns), "chosen": at,
-            "reached": points[at].gap <= self.gap, "shifts": points[at].shifts,
+            "reached": points[at].gap <= self.gap, "shifts": points[at].shifts if points[at].strength else {},
             "frontier": [{key: value for key, value in asdict(point).items() if key != "shifts"} for point in points],
         }  # fmt: skip
 

@@ -24,6 +24,7 @@ from tradewind.data.sequences import Conversations, Preferences, Windows
 from tradewind.files import digest_json, read_json, write_json
 from tradewind.model.decoder import Decoder
 from tradewind.product import Product
+from tradewind.release.golden import recombined
 from tradewind.train import language_model
 from tradewind.train.costs import Estimate, outcome
 from tradewind.train.device import Precision, autocast, choose_device, reproducible
@@ -118,9 +119,8 @@ def train_language(
         model = language_model.save(fitting.model, folder, tokenizer=tokenizer, base=plan.base)
         prompts = prompts_of(fitting.held, count=_GOLDEN_PROMPTS) or [[corpus.tokenizer.specials.eos]]
         longest = min(64, plan.context)
-        write_golden(
-            folder / "golden.npz", model, [prompt[-longest:] for prompt in prompts], pad=corpus.tokenizer.specials.pad
-        )
+        prompts = recombined([prompt[-longest:] for prompt in prompts])
+        write_golden(folder / "golden.npz", model, prompts, pad=corpus.tokenizer.specials.pad)
         write_json(folder / "summary.json", fitting.summary(fitted, figures))
     made = workspace.find("run", digest_json(made_of))
     assert made is not None

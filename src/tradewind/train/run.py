@@ -37,6 +37,7 @@ from tradewind.product import Product
 from tradewind.release.golden import Golden, write_golden
 from tradewind.train.defaults import Facts, resolve
 from tradewind.train.device import Precision, choose_device, choose_precision, environment, to_tensor
+from tradewind.train.examples import golden_rows
 from tradewind.train.frontier import Fairness, Point
 from tradewind.train.guards import check_target
 from tradewind.train.loop import Fitted, Progress, fit
@@ -49,8 +50,6 @@ from tradewind.train.tasks import SupervisedTask
 
 FORMAT = 1
 
-_GOLDEN_ROWS = 32
-_GOLDEN_ROWS_IMAGES = 4
 _MOST_THREADS = 8
 _VALIDATION_ROWS = 2048
 _VALIDATION_ROWS_TENSORS = 128
@@ -143,7 +142,7 @@ def train(
                 model, refitted = fitting.again(fitted.best_epoch)
         # ---- 4. what it leaves behind
         save_model(model, folder / "best.safetensors", metadata={"fingerprint": features.fingerprint})
-        raw, golden = golden_rows(features, held if held.rows else split)
+        raw, golden = golden_rows(model, features, split, held)
         report = export(model, features, folder, golden=golden)
         _write_golden(folder, model.cpu(), features, raw, golden)
         spent = None if fitting.private is None else fitting.private.end(fitted.steps)
@@ -173,15 +172,6 @@ def identity(product: Product, dataset: Dataset) -> dict[str, Any]:
         "train": {name: value for name, value in settings["train"].items() if name not in _NOT_IN_DIGEST},
         "augment": settings["data"]["augment"],
     }
-
-
-def golden_rows(features: FeatureSet, split: Split) -> tuple[dict[str, Values], dict[str, NDArray[Any]]]:
-    """A few rows, evenly from all over the split: raw by column, and encoded again from raw, as serving will."""
-    images = any(tensor.role == "image" for tensor in features.layout.tensors)
-    count = min(split.rows, _GOLDEN_ROWS_IMAGES if images else _GOLDEN_ROWS)
-    chosen = np.unique(np.linspace(0, split.rows - 1, count).round().astype(np.int64))
-    raw = {column.name: split.raw_column(column.name)[chosen] for column in features.columns}
-    return raw, features.encode(raw)
 
 
 def objective_for(product: Product, features: FeatureSet, target: NDArray[Any]) -> Objective:
@@ -230,7 +220,8 @@ class _Fitting:
         return self._fit(self.split, self.held, self.folder)
 
     def fairest(self, fairness: Fairness) -> tuple[TradewindModel, Fitted]:
-        """One training for each strength of fairness; the chosen one's model, and `again` goes on with that strength.
+        """One training for each strength of fairness until one is enough; the chosen one's model, and `again` goes on with that
+        strength.
 
         Each keeps its own checkpoints, so an interrupted ladder goes on where it stood; they are dropped at the end.
         """
@@ -247,6 +238,8 @@ class _Fitting:
             kept.append(
                 ({name: tensor.detach().clone() for name, tensor in model.state_dict().items()}, fitted, folder)
             )
+            if fairness.enough(points):
+                break
         self.frontier, self.progress = fairness.summary(points), progress
         at = 0 if len(rungs) == 1 else fairness.chosen(points)
         self.strength = rungs[at]

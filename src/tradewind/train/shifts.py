@@ -9,6 +9,8 @@ Legend: R rows, G groups of all columns one after the other, J combinations of g
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +31,9 @@ def equalise(
 
     `margin_R` is the log-odds of the positive class above the common threshold. Rates are shares decided positive: of all
     rows, or of the positive and the others apart (Hardt, Price and Srebro, Equality of opportunity in supervised learning,
-    2016, without their coin: the same row gets the same answer). Each distance counts as far as it is to be believed.
+    2016, without their coin: the same row gets the same answer). Of a group's rate as much is believed as its rows bear out
+    (`groups.trust`); for the rest a shift is taken to do to the group what it would do to all rows, so that a group of a
+    few rows keeps the common threshold.
     Shift after shift is moved to its best place, in ever finer steps, until none moves.
     """
     shift_G = np.zeros(groups.starts[-1])
@@ -96,31 +100,40 @@ class _Cost:
         self.sorted: list[tuple[Floats, Floats]] = []  # by combination, the positive rows then the others
         for combination in range(len(codes_JC)):
             for positive in (True, False):
-                rows = np.flatnonzero((place_R.reshape(-1) == combination) & (positive_R == positive))
-                order = rows[np.argsort(margin_R[rows], kind="stable")]
-                self.sorted.append((margin_R[order], np.r_[0.0, np.cumsum(weights[order])]))
+                rows_R = (place_R.reshape(-1) == combination) & (positive_R == positive)
+                self.sorted.append(_ordered(margin_R, weights, rows_R))
         self.all_J2 = np.array([cumulated[-1] for _, cumulated in self.sorted]).reshape(-1, 2)
         counts_J2 = np.array([len(margins) for margins, _ in self.sorted]).reshape(-1, 2)
-        rows_QG = counts_J2.T @ self.member_JG
         self.common_J2 = self._claimed(np.zeros(groups.starts[-1]))
-        claimed = self.common_J2.sum(0) / np.maximum(self.all_J2.sum(0), 1e-12)
-        if goal == "demographic_parity":
-            rate = float((claimed * self.all_J2.sum(0)).sum() / self.total)
-            self.believed_QG = trust(rows_QG.sum(0), rate * (1 - rate))[None, :]
-        else:
-            self.believed_QG = np.stack([trust(rows_QG[at], float(claimed[at] * (1 - claimed[at]))) for at in (0, 1)])
+        kinds = [np.ones(len(margin_R), dtype=np.bool_)] if goal == "demographic_parity" else [positive_R, ~positive_R]
+        self.everybody = [_ordered(margin_R, weights, rows_R) for rows_R in kinds]  # by rate
+        rate_Q = self._parts(self.common_J2).sum(1) / np.maximum(self._parts(self.all_J2).sum(1), 1e-12)
+        rows_QG = self._parts(counts_J2) @ self.member_JG
+        self.believed_QG = np.stack(
+            [trust(rows, float(rate * (1 - rate))) for rows, rate in zip(rows_QG, rate_Q, strict=True)]
+        )
 
     def __call__(self, shift_G: Floats) -> float:
         claimed_J2 = self._claimed(shift_G)
         changed = np.abs(claimed_J2 - self.common_J2).sum()
-        hit_QJ, all_QJ = claimed_J2.T, self.all_J2.T
-        if self.goal == "demographic_parity":
-            hit_QJ, all_QJ = hit_QJ.sum(0, keepdims=True), all_QJ.sum(0, keepdims=True)
+        hit_QJ, all_QJ = self._parts(claimed_J2), self._parts(self.all_J2)
         all_QG = all_QJ @ self.member_JG
         rate_QG = (hit_QJ @ self.member_JG) / np.maximum(all_QG, 1e-12)
         overall_Q1 = hit_QJ.sum(1, keepdims=True) / np.maximum(all_QJ.sum(1, keepdims=True), 1e-12)
-        apart = np.where(all_QG > 0, self.believed_QG * (rate_QG - overall_Q1) ** 2, 0.0)
-        return float(changed / self.total + self.strength * apart.sum())
+        apart_QG = self.believed_QG * (rate_QG - overall_Q1) + (1 - self.believed_QG) * self._as_everybody(shift_G)
+        return float(changed / self.total + self.strength * np.square(np.where(all_QG > 0, apart_QG, 0.0)).sum())
+
+    def _parts(self, found_J2: NDArray[Any]) -> Floats:
+        """By rate [Q, J], from positive rows and the others."""
+        found_QJ = np.asarray(found_J2.T, dtype=np.float64)
+        return found_QJ.sum(0, keepdims=True) if self.goal == "demographic_parity" else found_QJ
+
+    def _as_everybody(self, shift_G: Floats) -> Floats:
+        """What each shift would do to the rate of all rows [Q, G]: what it does to a group of whom too little is known."""
+        return np.stack([
+            (cumulated[np.searchsorted(margins, 0.0)] - cumulated[np.searchsorted(margins, shift_G)]) / max(cumulated[-1], 1e-12)
+            for margins, cumulated in self.everybody
+        ])  # fmt: skip
 
     def _claimed(self, shift_G: Floats) -> Floats:
         """Weight decided positive, by combination, among positive rows and the others [J, 2]."""
@@ -129,3 +142,10 @@ class _Cost:
             shift = float(self.member_JG[at // 2] @ shift_G)
             found[at] = cumulated[-1] - cumulated[np.searchsorted(margins, shift, side="left")]
         return found.reshape(-1, 2)
+
+
+def _ordered(margin_R: Floats, weights: Floats, rows_R: NDArray[Any]) -> tuple[Floats, Floats]:
+    """Margins of some rows in order, and the weights before each."""
+    rows = np.flatnonzero(rows_R)
+    order = rows[np.argsort(margin_R[rows], kind="stable")]
+    return margin_R[order], np.r_[0.0, np.cumsum(weights[order])]
