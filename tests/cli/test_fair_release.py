@@ -3,11 +3,21 @@
 import json
 import random
 
+import httpx
 import pytest
 
+from tests.server.conftest import KEY
+from tests.server.running import running
+from tradewind.artifacts import Workspace
 from tradewind.cli.app import main
 from tradewind.engines.loading import load
 from tradewind.evaluate.predictions import MODEL, read_predictions
+from tradewind.release.registry import promote
+from tradewind.server.app import create_app
+from tradewind.server.gate import OpenGate
+from tradewind.server.observe import Observer
+from tradewind.server.serving import Place, Shelf
+from tradewind.server.settings import Settings
 
 PRODUCT = """\
 product: loans
@@ -62,6 +72,28 @@ def test_the_probability_does_not_depend_on_the_group(loaded):
 def test_the_schema_marks_the_column(loaded):
     assert loaded.predictor.row_schema()["properties"]["sex"]["x-decision-only"] is True
     assert "sex" not in loaded.predictor.columns
+
+
+def test_over_http_the_column_moves_the_label_alone(folder, loaded):
+    workspace = Workspace.of(folder)
+    promote(workspace, "v1")
+    shelf = Shelf([Place(workspace)]).open()
+    app = create_app(shelf, OpenGate(keys={"secret": "acc_1"}), Settings(), observer=Observer(out=None))
+    rows = [{"income": 3000 + 10 * at, "years": 12} for at in range(100)]
+    said = {}
+    with running(app) as address, httpx.Client(base_url=f"http://{address}", headers=KEY, timeout=20) as client:
+        for name, sex in (("f", {"sex": "f"}), ("m", {"sex": "m"}), ("nobody", {}), ("other", {"sex": "no such"})):
+            inputs = [{**row, **sex} for row in rows]
+            answer = client.post("/v1/predict", json={"model": "loans", "inputs": inputs})
+            assert answer.status_code == 200, answer.text
+            said[name] = answer.json()["outputs"]
+            assert [one["label"] for one in said[name]] == loaded.predictor.predict_rows(inputs).labels.tolist()
+    shelf.close()
+    yes = {name: sum(one["label"] == "yes" for one in outputs) for name, outputs in said.items()}
+    assert yes["f"] > yes["nobody"] == yes["other"] > yes["m"]
+    assert all(
+        [one["probabilities"] for one in said[name]] == [one["probabilities"] for one in said["f"]] for name in said
+    )
 
 
 def test_what_was_measured_is_what_is_decided(folder, loaded):

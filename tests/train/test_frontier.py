@@ -139,6 +139,17 @@ def test_what_does_not_suit_is_refused(base, product, says):
     assert caught.value.where.startswith("train.fairness")
 
 
+def test_thresholds_of_a_column_of_many_numbers_are_refused(base):
+    product = loans(fairness="equalized_odds", fairness_by="thresholds")
+    product = product.model_copy(update={"data": product.data.model_copy(update={"sensitive": ["sex", "age"]})})
+    with pytest.raises(
+        ModelError, match=r"age holds many numbers, which are compared in bands such as 18 to"
+    ) as caught:
+        made(base, product)
+    assert caught.value.code == "model.fairness_unsuited"
+    assert "penalty" in caught.value.hint
+
+
 def test_fairness_needs_a_sensitive_column():
     with pytest.raises(ValueError, match="data.sensitive names no column"):
         Product(

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from tradewind.data.dataset import Dataset, Split
 from tradewind.errors import ModelError
 from tradewind.evaluate.calibration import apply_temperature, fit_temperature, logs
+from tradewind.evaluate.slices import MISSING, OTHERS
 from tradewind.evaluate.thresholds import RARE, choose, decide, positive_class
+from tradewind.features.category import keys_of
 from tradewind.features.target import ClassTarget, NumberTarget
 from tradewind.product import Evaluate, Product
 from tradewind.train.fairness import Adversary, FairTask, Penalty
@@ -85,6 +87,8 @@ class Fairness:
         strength = settings.fairness_strength
         train, held = dataset.split("train"), dataset.split("validation")
         groups = Groups.of([train, held], product.data.sensitive)
+        if settings.fairness_by == "thresholds":
+            _check_words(groups, [train, held])
         return cls(
             goal=settings.fairness, by=settings.fairness_by, gap=settings.fairness_gap,
             strengths=LADDERS[settings.fairness_by] if strength == "auto" else (float(strength),),
@@ -305,6 +309,19 @@ def _check(product: Product, classes: tuple[str, ...]) -> None:
         )
     if by != "thresholds" and product.train.robustness == "group_dro":
         raise _unsuited("group_dro and train.fairness both say how much a group counts.", "Leave one of them out.")
+
+
+def _check_words(groups: Groups, splits: Sequence[Split]) -> None:
+    """Raises ModelError where groups are no words of their column but bands of its numbers: an answer knows words alone."""
+    for column, names in zip(groups.columns, groups.names, strict=True):
+        words = {word for split in splits for word in keys_of(split.raw_column(column))}
+        bands = [name for name in names if name not in words and name not in (MISSING, OTHERS)]
+        if bands:
+            raise _unsuited(
+                f"Thresholds are found for words, but {column} holds many numbers, which are compared in bands such as {bands[0]}.",
+                f"Add a column with a word for each band to the data and name it in data.sensitive in place of {column}, or use "
+                "fairness_by: penalty.",
+            )  # fmt: skip
 
 
 def _unsuited(message: str, hint: str) -> ModelError:
