@@ -18,7 +18,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tradewind.errors import EnvironmentFailure, ProductFileError, nearest
-from tradewind.product import Place, Product
+from tradewind.product import Answers, Place, Product
 
 FILE_NAME = "tradewind.yaml"
 
@@ -47,7 +47,9 @@ def load(path: Path, *, changes: Sequence[str] = ()) -> Product:
     for change in changes:
         _apply(content, change)
     changed = [tuple(change.partition("=")[0].strip().split(".")) for change in changes]
-    return _validated(content, str(file), changed=changed)
+    product = _validated(content, str(file), changed=changed)
+    named = product.serve.answers.file
+    return product if named is None else _with_answers(product, file.parent / named)
 
 
 def product_of(content: Mapping[str, Any]) -> Product:
@@ -59,6 +61,25 @@ def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the product file, for editors."""
     schema = Product.model_json_schema(by_alias=True, mode="validation")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _with_answers(product: Product, file: Path) -> Product:
+    """The product with the texts of the file that `serve.answers.file` names: class → text, or {en: …, zh: …}."""
+    texts = _plain(_parse(_read(file), str(file)))
+    given = product.serve.answers.model_dump(exclude={"file"})
+    try:
+        answers = Answers.model_validate({**given, "texts": texts})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(name) for name in first["loc"] if name != "texts")
+        raise ProductFileError(
+            f"{place}: {first['msg']}.",
+            code="answers",
+            where=str(file),
+            hint="Write CLASS: TEXT, or CLASS: {en: TEXT, zh: TEXT}.",
+        ) from None
+    serve = product.serve.model_copy(update={"answers": answers})
+    return product.model_copy(update={"serve": serve})
 
 
 def _read(file: Path) -> str:

@@ -45,8 +45,8 @@ def test_without_an_input_there_is_no_model():
 
 
 def test_a_kind_of_tensor_without_an_encoder_is_named():
-    tensor = TensorFeature("audio:voice", "voice", "audio", "float32", (None,))
-    with pytest.raises(InputError, match="audio"):
+    tensor = TensorFeature("video:clip", "clip", "video", "float32", (None,))
+    with pytest.raises(InputError, match="video"):
         build_encoders(Layout(tensors=(tensor,)), Model(), outputs=2)
 
 

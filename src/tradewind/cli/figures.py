@@ -43,6 +43,7 @@ def evaluation_split(dataset: Dataset, name: SplitName, *, raw: bool = True) -> 
     )
     bags: dict[str, Any] = {}
     images: dict[str, NDArray[np.uint8]] = {}
+    sounds: dict[str, NDArray[np.uint8]] = {}
     for tensor in layout.tensors:
         if tensor.role == "ngrams":
             ids, weights = split.ragged[tensor.name], split.ragged[tensor.name.replace("ngrams:", "ngram_weights:", 1)]
@@ -50,6 +51,8 @@ def evaluation_split(dataset: Dataset, name: SplitName, *, raw: bool = True) -> 
             bags[tensor.column] = csr_matrix((weights.flat, ids.flat, ids.offsets), shape=shape)
         elif tensor.role == "image":
             images[tensor.column] = split.arrays[tensor.name]
+        elif tensor.role == "audio":
+            sounds[tensor.column] = split.arrays[tensor.name]
     return EvaluationSplit(
         name=name,
         rows=split.rows,
@@ -61,6 +64,7 @@ def evaluation_split(dataset: Dataset, name: SplitName, *, raw: bool = True) -> 
         flags=flags,
         bags=bags,
         images=images,
+        sounds=sounds,
         weight=split.weight,
     )
 

@@ -25,7 +25,9 @@ CounterfactualsOption = Annotated[
 ]
 SetsOption = Annotated[bool, typer.Option("--sets", help="Give the classes or the interval that the truth lies in.")]
 DomainOption = Annotated[bool, typer.Option("--domain", help="Say whether a row is of the kind the model is for.")]
-HeatmapOption = Annotated[bool, typer.Option("--heatmap", help="Say what in texts and pictures an answer rests on.")]
+HeatmapOption = Annotated[
+    bool, typer.Option("--heatmap", help="Say what in texts, pictures and recordings an answer rests on.")
+]
 KeyOption = Annotated[Path | None, typer.Option("--key", help="Public key of the signer (PEM).", show_default=False)]
 Int8Option = Annotated[bool, typer.Option("--int8", help="Use the 8-bit graph of the release.")]
 

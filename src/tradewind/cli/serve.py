@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tradewind.cli.answer_texts import check_answers
 from tradewind.cli.prices import refuse_below_cost, released_below_cost
 from tradewind.cli.releases import release_folder
 from tradewind.cli.session import HERE, FolderOption, Session
@@ -39,6 +40,7 @@ def command(
     sessions = [Session.open(folder) for folder in [directory, *(also or [])]]
     for session in sessions:
         _check_released(session)
+        check_answers(session)
         if not open_to_all:
             # The first product's plans are on sale, for each product that they do not leave out.
             name, serve = session.product.product, sessions[0].product.serve
@@ -115,7 +117,12 @@ def _place(serving: Any, session: Session) -> Any:
         precision=serve.precision, max_tokens=serve.max_tokens, marking=marking, slots=serve.slots, waiting=serve.waiting,
         adapters={name: _adapter(session, name, where) for name, where in serve.adapters.items()},
     )  # fmt: skip
-    return serving.Place(session.workspace, abstain_below=serve.abstain_below, writing=writing)
+    said = serve.answers
+    texts = _load("tradewind.server.answer_texts").AnswerTexts(said, session.product.language)
+    return serving.Place(
+        session.workspace, abstain_below=serve.abstain_below, writing=writing,
+        texts=texts if said.texts or said.fallback else None,
+    )  # fmt: skip
 
 
 def _adapter(session: Session, name: str, where: str) -> Path:

@@ -1,6 +1,6 @@
 """Augmentation of training batches: token drop and swap, character noise, noise on numbers, mixup pairs, oversampling.
 
-Not here: images (`augment_image.py`), blending the pairs of mixup (`train/`), and anything but the training split.
+Not here: images (`augment_image.py`), recordings (`augment_audio.py`), blending the pairs of mixup (`train/`), and anything but the training split.
 Legend: B rows, N numbers, T tokens.
 """
 
@@ -13,10 +13,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from tradewind.data.augment_audio import augment_audio
 from tradewind.data.augment_image import augment_images
 from tradewind.features.column import Column, Values
 from tradewind.features.feature_set import FeatureSet
-from tradewind.product import Augment, ImageAugment, NumberAugment, TextAugment
+from tradewind.product import AudioAugment, Augment, ImageAugment, NumberAugment, TextAugment
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -37,6 +38,7 @@ class Augmenter:
     """What is done to a training batch. Made by `build_augment`; all chance comes from the generator it is given."""
 
     image: ImageAugment | None = None
+    audio: AudioAugment | None = None
     text: TextAugment | None = None
     number: NumberAugment | None = None
     mixup_beta: float = 0.0
@@ -60,10 +62,11 @@ class Augmenter:
             noise = random.standard_normal(inputs["numbers"].shape, dtype=np.float32) * np.float32(self.number.noise)
             numbers = np.asarray(inputs["numbers"], dtype=np.float32)
             inputs["numbers"] = (numbers + noise * self.noisy_numbers).astype(np.float32)
-        if self.image is not None:
-            for name in inputs:
-                if name.startswith("image:"):
-                    inputs[name] = augment_images(inputs[name], self.image, random)
+        for name in inputs:
+            if self.image is not None and name.startswith("image:"):
+                inputs[name] = augment_images(inputs[name], self.image, random)
+            if self.audio is not None and name.startswith("audio:"):
+                inputs[name] = augment_audio(inputs[name], self.audio, random)
         return inputs
 
     def _tokens(self, inputs: Arrays, random: Generator) -> None:
@@ -101,17 +104,18 @@ def build_augment(
     not needed: chance comes from `Batches`.
     """
     image = augment.image if isinstance(augment.image, ImageAugment) and augment.image != ImageAugment() else None
+    audio = augment.audio if isinstance(augment.audio, AudioAugment) and augment.audio != AudioAugment() else None
     text = augment.text if isinstance(augment.text, TextAugment) and augment.text != TextAugment() else None
     number = augment.number if isinstance(augment.number, NumberAugment) and augment.number.noise else None
     beta = augment.mixup if isinstance(augment.mixup, float | int) else 0.0
-    if image is None and text is None and number is None and not beta and not augment.oversample:
+    if not any(part is not None for part in (image, audio, text, number)) and not beta and not augment.oversample:
         return None
     texts: dict[str, tuple[Column, Values]] = {}
     if text is not None and text.noise and raw is not None:
         texts = {column.name: (column, raw(column.name)) for column in features.columns if column.kind == "text"}
     # A flag for missing is no quantity: noise goes to the normalised values alone.
     noisy = np.array([":missing" not in number.name for number in features.layout.numbers], dtype=np.bool_)
-    return Augmenter(image, text, number, float(beta), augment.oversample, noisy, texts)
+    return Augmenter(image, audio, text, number, float(beta), augment.oversample, noisy, texts)
 
 
 def drop_and_swap(

@@ -22,7 +22,7 @@ _ORDER, _BUCKET, _STEP = 1, 2, 3  # separate streams of random numbers
 
 @dataclass(frozen=True)
 class Batch:
-    """Encoded rows. `inputs` by name: numbers float32 [B, N], categories int64 [B, C], image:X uint8 [B, C, H, W],
+    """Encoded rows. `inputs` by name: numbers float32 [B, N], categories int64 [B, C], image:X uint8 [B, C, H, W], audio:X uint8 [B, T, M],
     tokens:X and ngrams:X int64 [B, T], ngram_weights:X float32 [B, T], padded with 0 to the longest of the batch.
 
     `target` int64 [B] or float32 [B]; `weight` float32 [B] or None; `rows` [B] are the places in the split. `mixup`, when

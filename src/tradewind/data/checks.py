@@ -160,7 +160,7 @@ def leakage(
         return dropped
     for name in plan.inputs:
         kind = plan.reading(name)
-        if kind in ("text", "image"):
+        if kind in ("text", "image", "audio"):
             continue
         column = frame[name].fill_null("") if kind == "date" else frame[name]
         codes = _bins(column.to_numpy()) if kind == "number" else column.rank("dense").to_numpy().astype(np.int64)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tradewind.artifacts import Artifact, Workspace, open_artifact
 from tradewind.data.arrays import Ragged, open_array, tensor_file
-from tradewind.data.pictures import digest_pictures
+from tradewind.data.named_files import digest_named
 from tradewind.data.rows import SPLITS
 from tradewind.data.steps import FORMAT, Progress, make, open_inputs
 from tradewind.data.subjects import Subjects
@@ -37,7 +37,8 @@ __all__ = ["Dataset", "Ragged", "Split", "load", "prepare"]
 class Split:
     """The encoded rows of one split, memory-mapped.
 
-    `arrays` are of fixed shape: numbers float32 [rows, N], categories int32 [rows, C], image:X uint8 [rows, C, H, W].
+    `arrays` are of fixed shape: numbers float32 [rows, N], categories int32 [rows, C], image:X uint8 [rows, C, H, W],
+    audio:X uint8 [rows, T, M].
     `ragged` are tokens:X and ngrams:X (int32, 0 never occurs) and ngram_weights:X (float32). `target` is int64 [rows]
     classes or float32 [rows] normalised values, `weight` float32 [rows].
     """
@@ -108,7 +109,7 @@ class Dataset:
     def raw(self, name: SplitName) -> dict[str, Values]:
         """Raw values by column (inputs, sensitive, weight, target), shape [rows] each: what a predictor is fed.
 
-        Numbers are float64 with NaN for missing; others are object with None: str, and bytes for images.
+        Numbers are float64 with NaN for missing; others are object with None: str, and bytes for images and audio.
         """
         table = pq.read_table(self.artifact.folder / "raw" / f"{_known(name)}.parquet")
         return {column: _values(table.column(column)) for column in table.column_names}
@@ -161,9 +162,9 @@ def prepare(product: Product, *, base: Path, workspace: Workspace, progress: Pro
     subjects = Subjects.open(product.data, workspace.home)
     if subjects is not None:
         made_of["subjects"] = subjects.state()
-    pictures = digest_pictures(product.data, inputs)
-    if pictures is not None:
-        made_of["pictures"] = pictures
+    named = digest_named(product.data, inputs)
+    if named is not None:
+        made_of["pictures"] = named  # and recordings; its name is older than they are
     if product.model.pretrained is not None:
         made_of["tokeniser"] = _tokeniser_digest(Path(product.model.pretrained))
     found = workspace.find("dataset", digest_json(made_of))

@@ -29,7 +29,7 @@ from tradewind.features.column import Block, Column, TensorFeature, Values, stac
 from tradewind.features.feature_set import FeatureSet
 
 _TEXT_ROWS = 4096
-_IMAGE_ROWS = 256
+_FILE_ROWS = 256
 _THREADS = 2
 
 
@@ -55,7 +55,7 @@ class Encoder:
     def pieces(self, frame: pl.DataFrame) -> Iterator[tuple[slice, dict[str, NDArray[Any]]]]:
         """Parts of the chunk, in order, small enough for texts and images to be held encoded."""
         kinds = {self.plan.reading(column.name) for column in self.features.columns}
-        size = _IMAGE_ROWS if "image" in kinds else _TEXT_ROWS if "text" in kinds else max(len(frame), 1)
+        size = _FILE_ROWS if kinds & {"image", "audio"} else _TEXT_ROWS if "text" in kinds else max(len(frame), 1)
         for start in range(0, len(frame), size):
             part = frame.slice(start, size)
             blocks = list(self._threads.map(partial(self._block, part), self.features.columns))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tradewind.features.attachments import is_audio
 from tradewind.features.date import parse_date
 from tradewind.features.number import parse_number, unit_of
 from tradewind.product import ColumnKind, ColumnOptions
@@ -56,6 +57,7 @@ _ID_NAME = re.compile(
 _DATE_NAME = re.compile(r"date|time|日期|时间|(_at|_on|_ts)$", re.IGNORECASE)
 _AGE_NAME = re.compile(r"(^|[_\s])age(_years)?$|年龄|岁数", re.IGNORECASE)
 _IMAGE_NAME = re.compile(r"\.(png|jpe?g|bmp|gif|webp|tiff?|dcm|dicom)$", re.IGNORECASE)
+_AUDIO_NAME = re.compile(r"\.(wav|flac|mp3|og[ga])$", re.IGNORECASE)
 _CJK = r"[\u3400-\u9fff\uf900-\ufaff]"
 _SENTINELS = (-999.0, -9999.0, -99999.0)
 
@@ -105,7 +107,7 @@ def infer(
         found = infer_column(name, sample[name], words=words, units=units)
         if options.kind != "auto":
             found = Inferred(options.kind, "given in the product file", found.minimum, found.maximum, given=True)
-        if found.kind == "number":
+        if found.kind in ("number", "audio"):
             low = options.minimum if options.minimum is not None else found.minimum
             high = options.maximum if options.maximum is not None else found.maximum
             found = replace(found, minimum=low, maximum=high)
@@ -117,6 +119,9 @@ def infer_column(name: str, series: pl.Series, *, words: frozenset[str], units: 
     """The kind of one column from its values of any Polars type."""
     dtype = series.dtype
     if dtype == pl.Binary:
+        first = series.drop_nulls().head(1).to_list()
+        if first and is_audio(first[0]):
+            return Inferred("audio", "it holds recordings")
         return Inferred("image", "it holds bytes")
     if dtype.is_temporal():
         return Inferred("date", f"the source types it as {dtype}")
@@ -129,7 +134,7 @@ def infer_column(name: str, series: pl.Series, *, words: frozenset[str], units: 
     facts = _facts(name, series, words)
     if facts.rows == 0:
         return Inferred("category", f"no value in the first {len(series):,} rows")
-    for rule in (_as_image, _as_code, _as_number, _as_date):
+    for rule in (_as_file, _as_code, _as_number, _as_date):
         found = rule(facts, units)
         if found is not None:
             return found
@@ -143,10 +148,14 @@ def _facts(name: str, series: pl.Series, words: frozenset[str]) -> _Facts:
     return _Facts(name, values, table[values.name].to_list(), table["count"].to_list())
 
 
-def _as_image(facts: _Facts, units: bool) -> Inferred | None:
-    hits = sum(bool(_IMAGE_NAME.search(value)) for value in facts.distinct[:_PARSED])
-    if hits >= _SHARE * min(len(facts.distinct), _PARSED):
-        return Inferred("image", f"the values name image files, such as *{Path(facts.distinct[0]).suffix}")
+def _as_file(facts: _Facts, units: bool) -> Inferred | None:
+    tried = facts.distinct[:_PARSED]
+    kinds: tuple[tuple[ColumnKind, str, re.Pattern[str]], ...] = (
+        ("image", "image", _IMAGE_NAME), ("audio", "audio", _AUDIO_NAME)
+    )  # fmt: skip
+    for kind, what, pattern in kinds:
+        if sum(bool(pattern.search(value)) for value in tried) >= _SHARE * len(tried):
+            return Inferred(kind, f"the values name {what} files, such as *{Path(tried[0]).suffix}")
     return None
 
 

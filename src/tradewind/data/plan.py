@@ -14,7 +14,7 @@ from tradewind.errors import DataError, nearest
 from tradewind.features.column import ColumnSpec
 from tradewind.product import ColumnOptions, Data, Task
 
-Reading = Literal["number", "category", "text", "date", "image", "key"]
+Reading = Literal["number", "category", "text", "date", "image", "audio", "key"]
 
 _TARGET_KIND: dict[str, Reading] = {"classification": "category", "regression": "number"}
 
@@ -91,6 +91,7 @@ class Plan:
                 options.setdefault("tokeniser", tokeniser)
             if self.reading(name) == "number":
                 options["outliers"] = outliers
+            if self.reading(name) in ("number", "audio"):
                 for bound in ("minimum", "maximum"):
                     if getattr(found, bound) is not None:
                         options[bound] = getattr(found, bound)

@@ -53,7 +53,7 @@ def describe(reading: str, series: pl.Series, words: Sequence[str] | None = None
         pairs = [(words[code - 1], int(counts[code])) for code in (np.flatnonzero(counts[1:]) + 1).tolist()]
         return {"rows": len(series), "missing": int(counts[0]), "distinct": len(pairs), "top": _top(pairs)}
     content: dict[str, Any] = {"rows": len(series), "missing": series.null_count()}
-    if reading == "image":
+    if reading in ("image", "audio"):
         return content
     content["distinct"] = series.drop_nulls().n_unique()
     if reading == "text":

@@ -59,15 +59,16 @@ class RawRows:
             cleaner = Cleaner(plan, self.clean, Ledger(), missing=self.missing)
             typed, _ = cleaner.clean(chunk.frame)
             lines = chunk.lines
-            images = [name for name in names if kinds[name] == "image"]
-            for name in images:
-                typed, kept = self._pictures(name, typed, chunk.file, lines)
+            for name in names:
+                if kinds[name] not in ("image", "audio"):
+                    continue
+                typed, kept = self._files(name, kinds[name], typed, chunk.file, lines)
                 lines = lines[kept]
             yield RawChunk({name: raw_values(name, typed[name], plan, cleaner.dictionaries) for name in names}, lines)
         self.rejects.extend(self.source.rejects)
 
-    def _pictures(
-        self, name: str, typed: pl.DataFrame, file: str, lines: NDArray[np.int64]
+    def _files(
+        self, name: str, kind: str, typed: pl.DataFrame, file: str, lines: NDArray[np.int64]
     ) -> tuple[pl.DataFrame, NDArray[np.bool_]]:
         """Paths as bytes; rows whose file cannot be opened are rejected."""
         contents: list[bytes | None] = []
@@ -78,7 +79,9 @@ class RawRows:
                 )
             except (OSError, DataError) as error:
                 self.rejects.append(
-                    Reject(file, line, f"{name}: the image cannot be read ({error}).", "image_unreadable", str(value))
+                    Reject(
+                        file, line, f"{name}: the {kind} cannot be read ({error}).", f"{kind}_unreadable", str(value)
+                    )
                 )
                 contents.append(None)
         kept = np.array([content is not None for content in contents], dtype=np.bool_)

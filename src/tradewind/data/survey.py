@@ -5,7 +5,7 @@ Not here: what is decided from it (`splits.py`, `checks.py`, `dataset.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 from tradewind.data.ahead import ahead
 from tradewind.data.clean import Cleaner, Refusal
 from tradewind.data.dicom import BURNED_IN, burned_in, warn_of_burned_in
+from tradewind.data.inference import Inferred
 from tradewind.data.ledger import Ledger, RejectedRow
+from tradewind.data.plan import Plan
 from tradewind.data.rows import SPLITS, Rows, RowsBuilder, hash_column, hash_frame
 from tradewind.data.sources import Chunk, OpenSource
 from tradewind.data.sources.location import DICOM
 from tradewind.data.spill import Spill
 from tradewind.data.subjects import Named, Subjects
 from tradewind.errors import DataError
+from tradewind.features import recording
 from tradewind.features.date import parse_date
 from tradewind.features.picture import MIDDLE, checked
 
@@ -32,7 +35,7 @@ Progress = Callable[[str, float], None]
 
 HEAD_ROWS = 50_000
 _GATHERED_BYTES = 8 << 20
-_IMAGE_ROWS = 256  # pictures held at once
+_FILE_ROWS: Mapping[str, int] = {"image": 256, "audio": 64}  # files held at once
 _SHOWN = 200  # characters of a rejected row that are kept
 
 
@@ -112,8 +115,9 @@ def _joined(chunks: list[Chunk]) -> Chunk:
 
 
 def _parts(chunk: Chunk, cleaner: Cleaner) -> Iterator[Chunk]:
-    """The chunk, or parts of it where its pictures have to be held."""
-    size = _IMAGE_ROWS if "image" in map(cleaner.plan.reading, cleaner.plan.inputs) else max(len(chunk.frame), 1)
+    """The chunk, or parts of it where its pictures or recordings have to be held."""
+    readings = map(cleaner.plan.reading, cleaner.plan.inputs)
+    size = min([_FILE_ROWS[kind] for kind in readings if kind in _FILE_ROWS], default=max(len(chunk.frame), 1))
     for at in range(0, len(chunk.frame), size):
         yield Chunk(chunk.frame.slice(at, size), chunk.lines[at : at + size], chunk.file)
 
@@ -142,8 +146,8 @@ def _chunk(
     typed, moments = _moments(typed, cleaner)
     refusals = [*_no_target(typed, cleaner), *refusals, *_no_time(moments, cleaner), *_no_weight(typed, cleaner)]
     for name in plan.inputs:
-        if plan.reading(name) == "image":
-            typed, refused, burned = _images(name, typed, item.source, frame=plan.frames.get(name, MIDDLE))
+        if plan.reading(name) in _FILE_ROWS:
+            typed, refused, burned = _files(name, typed, item.source, plan)
             refusals += refused
             ledger.count(BURNED_IN, name, burned, action="none")
     keep = np.ones(len(typed), dtype=np.bool_)
@@ -198,12 +202,12 @@ def _shown(row: dict[str, Any], cleaner: Cleaner, named: Named | None, place: in
         if named is not None and name == named.column:
             cells.insert(0, named.shown(place))  # first, so that it is never cut off: an erasure finds the row by it
             continue
-        picture = name in plan.inputs and plan.reading(name) == "image"
-        cells.append("" if value is None else _picture_shown(value) if picture else str(value)[:_SHOWN])
+        file = name in plan.inputs and plan.reading(name) in _FILE_ROWS
+        cells.append("" if value is None else _file_shown(value) if file else str(value)[:_SHOWN])
     return ", ".join(cells)[:_SHOWN]
 
 
-def _picture_shown(value: str | bytes) -> str:
+def _file_shown(value: str | bytes) -> str:
     """The name of a picture's file; of DICOM its suffix alone: scanners and archives name files after people."""
     if isinstance(value, bytes):
         return "(bytes)"
@@ -252,47 +256,55 @@ def _moments(typed: pl.DataFrame, cleaner: Cleaner) -> tuple[pl.DataFrame, NDArr
     return typed, np.array(seconds.fill_null(float("nan")).to_numpy(), dtype=np.float64)
 
 
-def _images(
-    name: str, typed: pl.DataFrame, source: OpenSource, *, frame: str
-) -> tuple[pl.DataFrame, list[Refusal], int]:
-    """Reads the files, so that the dataset holds the bytes; refuses rows whose picture is missing or broken; how many of
-    the others have text burned in."""
+def _files(name: str, typed: pl.DataFrame, source: OpenSource, plan: Plan) -> tuple[pl.DataFrame, list[Refusal], int]:
+    """Reads the files, so that the dataset holds the bytes; refuses rows whose picture or recording is missing or broken; how
+    many of the others have text burned in."""
     values = typed[name].to_list()
     with ThreadPoolExecutor(2) as pool:
-        loaded = list(pool.map(lambda value: _image(value, source, frame=frame), values))
-    wrong: dict[str, list[int]] = {}
+        loaded = list(pool.map(lambda value: _file(value, source, name, plan), values))
+    wrong: dict[tuple[str, str], list[int]] = {}
     for row, one in enumerate(loaded):
         if one.fault:
-            wrong.setdefault(one.fault, []).append(row)
+            wrong.setdefault((one.code, one.fault), []).append(row)
     refusals = []
-    for fault, places in wrong.items():
+    for (code, fault), places in wrong.items():
         mask = np.zeros(len(values), dtype=np.bool_)
         mask[places] = True
-        refusals.append(Refusal(mask, "image_unreadable", f"{name}: {fault}"))
+        refusals.append(Refusal(mask, code, f"{name}: {fault}"))
     series = pl.Series(name, [one.content for one in loaded], dtype=pl.Binary)
     return typed.with_columns(series), refusals, sum(one.burned_in for one in loaded)
 
 
 @dataclass(frozen=True)
 class _Loaded:
-    """The bytes that are kept of one picture, or why there are none."""
+    """The bytes that are kept of one file, or why there are none."""
 
     content: bytes | None = None
+    code: str = ""
     fault: str = ""
     burned_in: bool = False
 
 
-def _image(value: str | bytes | None, source: OpenSource, *, frame: str) -> _Loaded:
+def _file(value: str | bytes | None, source: OpenSource, name: str, plan: Plan) -> _Loaded:
+    kind = plan.reading(name)
     if value is None:
-        return _Loaded(fault="no image is named.")
+        return _Loaded(code=f"{kind}_unreadable", fault=f"no {kind} is named.")
     try:
         content = value if isinstance(value, bytes) else Path(source.locate(value)).read_bytes()
     except OSError as error:
-        return _Loaded(fault=f"the file cannot be read ({error.strerror}).")
+        return _Loaded(code=f"{kind}_unreadable", fault=f"the file cannot be read ({error.strerror}).")
     try:
-        return _Loaded(checked(content, frame=frame), burned_in=burned_in(content))
+        if kind == "image":
+            return _Loaded(checked(content, frame=plan.frames.get(name, MIDDLE)), burned_in=burned_in(content))
+        _check_recording(content, plan.inferred[name])
+        return _Loaded(content)
     except DataError as error:
-        return _Loaded(fault=error.message)
+        return _Loaded(code=error.code.removeprefix(f"{error.family}."), fault=error.message)
+
+
+def _check_recording(content: bytes, column: Inferred) -> None:
+    longest_s = recording.LONGEST_S if column.maximum is None else column.maximum
+    recording.decode(content, shortest_s=column.minimum or 0.0, longest_s=longest_s)
 
 
 def _why_empty(ledger: Ledger) -> str:

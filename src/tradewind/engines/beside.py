@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tradewind.engines.aim import Aim
 from tradewind.engines.conformal import answer_set
@@ -25,7 +25,10 @@ from tradewind.errors import InputError
 from tradewind.features.coalitions import Arrays
 from tradewind.product import Explain
 
-# Loaded where a product has text or pictures: the decoders that they stand on are large.
+if TYPE_CHECKING:
+    from tradewind.features.audio import AudioColumn
+
+# Loaded where a product has text, pictures or recordings: the decoders that they stand on are large.
 _OCCLUSION, _OVERLAY = "tradewind.engines.occlusion", "tradewind.features.overlay"
 
 Row = Mapping[str, object]
@@ -62,6 +65,7 @@ class Beside:
         self._reasons = Reasons(self._attribution, explain)
         self._counterfactuals = Counterfactuals(self._attribution, explain)
         self._texts = [column.name for column in loaded.predictor.features.columns if column.kind == "text"]
+        self._sounds = {one.column: one for one in loaded.predictor.features.layout.tensors if one.role == "audio"}
         self._images = {one.column: one.name for one in loaded.predictor.features.layout.tensors if one.role == "image"}
 
     def check(self, wanted: Wanted) -> None:
@@ -75,9 +79,9 @@ class Beside:
             raise InputError(
                 "This release does not know its domain: it was not measured.", code="domain_missing", where="domain", hint=hint
             )  # fmt: skip
-        if wanted.heatmap and not self._texts and not self._images:
+        if wanted.heatmap and not self._texts and not self._images and not self._sounds:
             raise InputError(
-                "This release draws no heat map: it reads neither text nor pictures.", code="heatmap_missing", where="heatmap", hint=hint
+                "This release draws no heat map: it reads neither text nor pictures nor recordings.", code="heatmap_missing", where="heatmap", hint=hint
             )  # fmt: skip
 
     def of(self, rows: Sequence[Row], wanted: Wanted) -> list[dict[str, Any]]:
@@ -124,6 +128,25 @@ class Beside:
             png: bytes = import_module(_OVERLAY).heat_png(arrays[tensor][0], grid)
             cells = [[float(f"{effect:.4g}") for effect in line] for line in grid]
             found[column] = {"grid": cells, "png": base64.b64encode(png).decode()}
+        for column, sound in self._sounds.items():
+            effects = occlusion.audio_stretches(self._attribution, arrays, sound.name, score)
+            found[column] = {"stretches": self._seconds(row, column, float(sound.meta["hop_s"]), effects)}
+        return found
+
+    def _seconds(
+        self, row: Row, column: str, hop_s: float, effects: Sequence[tuple[tuple[int, int], float]]
+    ) -> list[dict[str, float]]:
+        """Stretches of frames as seconds of the recording that was sent."""
+        (fitted,) = (one for one in self.predictor.features.columns if one.name == column)
+        heard = cast("AudioColumn", fitted).stretch(row.get(column))
+        if heard is None:
+            return []
+        begin_s, length_s = heard
+        found = []
+        for (first, behind), effect in effects:
+            start, end = (min(max(begin_s + frame * hop_s, 0.0), length_s) for frame in (first, behind))
+            if end > start:
+                found.append({"start": round(start, 3), "end": round(end, 3), "effect": float(f"{effect:.6g}")})
         return found
 
     def _score(self, arrays: Arrays) -> Score:

@@ -1,9 +1,9 @@
-"""Occlusion: which stretches of a text, or parts of a picture, an answer rests on, by leaving them out.
+"""Occlusion: which stretches of a text or a recording, or parts of a picture, an answer rests on, by leaving them out.
 
 The prediction difference of Robnik-Šikonja and Kononenko (2008); of pictures, windows that slide (Zeiler, Fergus 2014).
 Not here: columns against each other (`shapley.py`), drawing over a picture (`features/overlay.py`).
 
-Legend: B rows, C channels, S side in pixels, G cells along a side, U units of a text.
+Legend: B rows, C channels, S side in pixels, G cells along a side, U units of a text, T frames, M mel bands.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tradewind.engines.shapley import Attribution, Score
 from tradewind.features.coalitions import Arrays, Floats
+from tradewind.features.segments import silenced, stretches
 from tradewind.features.spans import Span, touching, units, without
 from tradewind.features.text import as_text
 
@@ -114,3 +115,26 @@ def image_grid(attribution: Attribution, arrays: Arrays, tensor: str, score: Sco
         covered[y : y + 2, x : x + 2] += 1
     grid: NDArray[np.float64] = total / covered
     return grid
+
+
+def audio_stretches(
+    attribution: Attribution, arrays: Arrays, tensor: str, score: Score
+) -> list[tuple[tuple[int, int], float]]:
+    """Stretches of frames of one encoded recording, in order, and what each adds to the answer.
+
+    A stretch and its neighbour are silenced together, as windows slide; a stretch has the mean effect of the windows that
+    cover it, so that a sound that lies across an edge is not missed.
+    """
+    levels_TM = arrays[tensor][0]
+    found = stretches(levels_TM)
+    if not found:
+        return []
+    windows = [found[at : at + 2] for at in range(len(found) - 1)] or [found]
+    many = {name: np.repeat(one, len(windows), axis=0) for name, one in arrays.items() if name != tensor}
+    hidden = silenced(levels_TM, windows)
+    effects = score(attribution.ask(arrays))[0] - score(attribution.ask({**many, tensor: hidden}))
+    total, covered = np.zeros(len(found)), np.zeros(len(found))
+    for at, effect in enumerate(effects):
+        total[at : at + 2] += effect
+        covered[at : at + 2] += 1
+    return list(zip(found, (total / covered).tolist(), strict=True))

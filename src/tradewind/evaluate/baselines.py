@@ -24,6 +24,7 @@ from tradewind.evaluate.inputs import EvaluationSplit, Task
 from tradewind.evaluate.metrics import Floats
 
 NAMES = ("majority", "linear", "lightgbm")  # majority is called mean for regression
+SPECTRA = "mean and deviation of each band"
 PIXELS = 32  # images are brought to squares of this side
 _LINEAR_ROWS = 50_000
 _LINEAR_ROWS_PIXELS = 8_000
@@ -154,7 +155,7 @@ def _fit_linear(
 
 
 class LinearEncoder:
-    """Standardised numbers, one-hot categories, bags and small pixels side by side, CSR where anything is sparse."""
+    """Standardised numbers and spectra, one-hot categories, bags and small pixels side by side, CSR where anything is sparse."""
 
     def __init__(self, train: EvaluationSplit, *, words: int) -> None:
         self.parts: list[str] = []
@@ -165,6 +166,12 @@ class LinearEncoder:
             self._mean, spread = numbers.mean(axis=0), numbers.std(axis=0)
             self._scale = np.where(spread > 0, spread, 1.0)
             self.parts.append("numbers")
+        self._spectrum: tuple[Floats, Floats] | None = None
+        if train.sounds:
+            spectra = spectra_of(train)
+            spread = spectra.std(axis=0)
+            self._spectrum = spectra.mean(axis=0), np.where(spread > 0, spread, 1.0)
+            self.parts.append(SPECTRA)
         if train.categories is not None and train.categories.shape[1]:
             self.parts.append("one-hot")
         self.only_text = bool(train.bags) and not self.parts and not train.images
@@ -180,6 +187,8 @@ class LinearEncoder:
         thin: list[Any] = []
         if self._mean is not None and split.numbers is not None:
             dense.append((np.nan_to_num(np.asarray(split.numbers, dtype=np.float64)) - self._mean) / self._scale)
+        if self._spectrum is not None:
+            dense.append((spectra_of(split) - self._spectrum[0]) / self._spectrum[1])
         for name in sorted(split.images):
             dense.append(_small(split.images[name]))
         if split.categories is not None and split.categories.shape[1]:
@@ -212,6 +221,13 @@ def _small(images_nCHW: NDArray[np.uint8]) -> Floats:
     return np.asarray(blocks.mean(axis=(3, 5), dtype=np.float64) / 127.5 - 1.0).reshape(rows, -1)
 
 
+def spectra_of(split: EvaluationSplit) -> Floats:
+    """Mean and deviation over time of each band of each audio column, [n, 2 · bands]: what is heard, in no order."""
+    heard = [split.sounds[name] for name in sorted(split.sounds)]
+    parts = [found for levels in heard for found in (levels.mean(axis=1), levels.std(axis=1))]
+    return np.concatenate(parts, axis=1, dtype=np.float64)
+
+
 # ---------------------------------------------------------------- boosted trees
 
 
@@ -222,7 +238,7 @@ def _fit_trees(
         (train.numbers is not None and train.numbers.shape[1])
         or (train.categories is not None and train.categories.shape[1])
     )
-    if not table and not train.bags:
+    if not table and not train.bags and not train.sounds:
         raise Skipped("pixels are no columns of a table: trees on them say nothing")
     if not table and kinds > _TEXT_ONLY_CLASSES:
         raise Skipped(f"text alone with {kinds} classes: the linear model on TF-IDF is the stronger and cheaper one")
@@ -270,7 +286,7 @@ class _TreeEncoder:
         numbers = train.numbers.shape[1] if train.numbers is not None else 0
         width = train.categories.shape[1] if train.categories is not None else 0
         self.categories = list(range(numbers, numbers + width))
-        self.parts = ["numbers"] * bool(numbers) + ["categories"] * bool(width)
+        self.parts = ["numbers"] * bool(numbers) + ["categories"] * bool(width) + [SPECTRA] * bool(train.sounds)
         self._words: dict[str, NDArray[np.int64]] = {}
         for name in sorted(train.bags):
             self._words[name] = _frequent(train.bags[name], _BAG_WORDS)
@@ -286,6 +302,8 @@ class _TreeEncoder:
             blocks.append(numbers)
         if split.categories is not None and split.categories.shape[1]:
             blocks.append(np.asarray(split.categories, dtype=np.float32))
+        if split.sounds:
+            blocks.append(spectra_of(split).astype(np.float32))
         for name, words in self._words.items():
             blocks.append(np.asarray(split.bags[name][:, words].todense(), dtype=np.float32))
         return np.concatenate(blocks, axis=1)
@@ -323,6 +341,7 @@ def take(split: EvaluationSplit, rows: NDArray[np.int64]) -> EvaluationSplit:
         flags=split.flags,
         bags={name: bag[rows] for name, bag in split.bags.items()},
         images={name: pixels[rows] for name, pixels in split.images.items()},
+        sounds={name: levels[rows] for name, levels in split.sounds.items()},
         weight=None if split.weight is None else split.weight[rows],
     )
 
@@ -343,6 +362,7 @@ def joined(first: EvaluationSplit, second: EvaluationSplit) -> EvaluationSplit:
         flags=first.flags,
         bags={name: sparse.vstack([bag, second.bags[name]], format="csr") for name, bag in first.bags.items()},
         images={name: np.concatenate([pixels, second.images[name]]) for name, pixels in first.images.items()},
+        sounds={name: np.concatenate([levels, second.sounds[name]]) for name, levels in first.sounds.items()},
         weight=both(first.weight, second.weight),
     )
 

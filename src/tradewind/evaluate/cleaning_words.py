@@ -25,6 +25,10 @@ _CODES: dict[str, tuple[str, str]] = {
     "weight_invalid": ("weight is missing or negative", "权重缺失或为负"),
     "time_missing": ("moment is missing", "时间缺失"),
     "image_unreadable": ("image cannot be read", "图片无法读取"),
+    "audio_unreadable": ("recording cannot be read", "录音无法读取"),
+    "audio_silent": ("silent recording", "录音无声"),
+    "audio_too_long": ("recording too long", "录音过长"),
+    "audio_too_short": ("recording too short", "录音过短"),
     "row.fields": ("wrong number of fields", "字段数不符"),
     "row.json": ("line is no JSON object", "该行不是 JSON 对象"),
     "duplicates": ("exact copies", "完全重复的文档"),
@@ -60,6 +64,10 @@ _REASONS = [
         (r"^Its subject was erased and stays out\.$", "当事人已删除，不再使用。"),
         (r"^There is no yes in (.+)\.$", r"\1 中没有同意。"),
         (r"^(.+): the image cannot be read \((.+)\)\.$", r"\1：图片无法读取（\2）。"),
+        (r"^(.+): The recording is silent\.$", r"\1：录音无声。"),
+        (r"^(.+): The recording cannot be read: (.+)\.$", r"\1：录音无法读取（\2）。"),
+        (r"^(.+): The recording lasts (.+) s, more than (.+) s\.$", r"\1：录音长 \2 秒，超过 \3 秒。"),
+        (r"^(.+): The recording lasts (.+) s, less than (.+) s\.$", r"\1：录音长 \2 秒，不足 \3 秒。"),
     )
 ]
 

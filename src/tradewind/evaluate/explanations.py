@@ -27,8 +27,8 @@ from tradewind.features.number import to_numbers
 
 NAME = "explanations"
 _WITNESS = "trust/explanations.npz"
-_ROWS = {"table": (64, 1000), "text": (24, 100), "image": (6, 12)}  # explained; shuffled
-_QUESTIONS = {"table": 256, "text": 96, "image": 48}
+_ROWS = {"table": (64, 1000), "text": (24, 100), "image": (6, 12), "audio": (16, 60)}  # explained; shuffled
+_QUESTIONS = {"table": 256, "text": 96, "image": 48, "audio": 64}
 _BACKGROUND = 16
 _OTHERS = 8  # background rows of the deletion: none that the reasons were found with
 _DRAWN, _VALUES, _DRAWN_ROWS = 4, 12, 60
@@ -38,13 +38,13 @@ _RESAMPLES = 500
 
 def measure(examined: Examined) -> Witness | None:
     """Shapley values, shuffled columns, partial dependence, a surrogate and deletions, all over rows drawn evenly. Of a
-    product that reads one text or one picture alone: deletions. None without rows, or with one number or category alone."""
+    product that reads one text, picture or recording alone: deletions. None without rows, or with one number or category alone."""
     if not len(examined.test) or not len(examined.train) or not examined.kinds:
         return None
     if len(examined.kinds) > 1:
         return _columns(examined)
     ((column, kind),) = examined.kinds.items()
-    return _parts(examined, column, kind) if kind in ("text", "image") else None
+    return _parts(examined, column, kind) if kind in ("text", "image", "audio") else None
 
 
 def summarise(witness: Witness, context: Context) -> TrustPart:
@@ -77,7 +77,7 @@ def summarise(witness: Witness, context: Context) -> TrustPart:
 
 def _columns(examined: Examined) -> Witness | None:
     players = Players.of(examined.layout, tuple(examined.kinds))
-    cost = next((kind for kind in ("image", "text") if kind in examined.kinds.values()), "table")
+    cost = next((kind for kind in ("image", "audio", "text") if kind in examined.kinds.values()), "table")
     explained, shuffled = _ROWS[cost]
     test, train = examined.test, examined.train
     chosen = spread(len(test), min(explained, max(8, len(test) // 3)))
@@ -122,9 +122,12 @@ def _parts(examined: Examined, column: str, kind: str) -> Witness:
             examined, column, list(examined.test.raw[column][chosen]), codes=codes, count=count, random=random
         )
         return _witness_of(moves, count, kind)
-    (tensor,) = (one.name for one in examined.layout.tensors if one.role == "image")
+    (tensor,) = (one.name for one in examined.layout.tensors if one.role == kind)
     encoded = _encoded(examined, examined.test, chosen)
     rows = [{name: array[at : at + 1] for name, array in encoded.items()} for at in range(len(chosen))]
+    if kind == "audio":
+        moves = faithfulness.audio_deleted(examined, tensor, rows, codes=codes, count=count, random=random)
+        return _witness_of(moves, count, kind)
     moves = faithfulness.image_deleted(examined, tensor, rows, codes=codes, random=random)
     return _witness_of(moves, faithfulness.CELLS_DELETED, kind)
 

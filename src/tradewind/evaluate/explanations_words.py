@@ -26,6 +26,11 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "{named} and by {random} ({unit}), on average over {rows} pictures.",
         "遮住图像 36 格中作为理由的 {n} 格，再随机遮住 {n} 格：答案平均移动 {named} 与 {random}（{unit}），共 {rows} 张。",
     ),
+    "exp_lead_audio": (
+        "The stretches of a recording named as reasons (at most {n} of 24) are silenced, and so are as many drawn by lot: the "
+        "answer moves by {named} and by {random} ({unit}), on average over {rows} recordings.",
+        "把录音中作为理由的片段（24 段中至多 {n} 段）静音，再随机静音同样多的片段：答案平均移动 {named} 与 {random}（{unit}），共 {rows} 条录音。",
+    ),
     "exp_log_odds": ("log-odds", "对数几率"),
     "exp_own_unit": ("in the target's unit", "目标单位"),
     "exp_scale": (

@@ -3,7 +3,7 @@
 After the deletion tests of Samek et al. (2017) and DeYoung et al. (2020), with what is drawn by lot as the yardstick. Not here:
 which reasons are named for columns (`explanations.py`), the figure that becomes of it.
 
-Legend: n rows, P columns, M background rows, R draws by lot, U units of a text or cells of a picture.
+Legend: n rows, P columns, M background rows, R draws by lot, U units of a text, cells of a picture, stretches of a recording.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tradewind.evaluate.trust import Examined, Outputs
 from tradewind.features.coalitions import Arrays, Floats, Players, log_odds
+from tradewind.features.segments import silenced, stretches
 from tradewind.features.spans import units, without
 from tradewind.features.text import as_text
 
@@ -113,6 +114,29 @@ def image_deleted(
             return asked(examined, {tensor: hidden}, code)
 
         moves += list(_moves_of_units(ask, _CELLS**2, CELLS_DELETED, random))
+    return _together(moves)
+
+
+def audio_deleted(
+    examined: Examined, tensor: str, rows: Sequence[Arrays], *, codes: Sequence[int | None], count: int,
+    random: np.random.Generator,
+) -> Moves:  # fmt: skip
+    """Stretches of a recording brought to its background: those whose loss alone moves the score most, and as many by lot."""
+    moves = []
+    for row, code in zip(rows, codes, strict=True):
+        levels_TM = row[tensor][0]
+        found = stretches(levels_TM)
+
+        def ask(
+            sets: list[list[int]],
+            levels_TM: NDArray[Any] = levels_TM,
+            found: list[Any] = found,
+            code: int | None = code,
+        ) -> Floats:
+            hidden = silenced(levels_TM, [[found[at] for at in chosen] for chosen in sets])
+            return asked(examined, {tensor: hidden}, code)
+
+        moves += list(_moves_of_units(ask, len(found), count, random))
     return _together(moves)
 
 

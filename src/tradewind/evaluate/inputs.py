@@ -27,7 +27,8 @@ class EvaluationSplit:
 
     `raw` holds raw values by column, shape [n], for slices; it may be empty for the training split. The encoded arrays
     are for the baselines: `numbers` [n, N] normalised, `categories` [n, C] with `cardinalities` [C], `bags` a scipy CSR
-    matrix [n, W] of TF-IDF weights per text column, `images` uint8 [n, channels, height, width] per image column.
+    matrix [n, W] of TF-IDF weights per text column, `images` uint8 [n, channels, height, width] per image column, `sounds`
+    uint8 [n, frames, bands] per audio column.
     `flags` names pairs (number, flag): where column `flag` of `numbers` is above 0, column `number` was missing.
     """
 
@@ -41,6 +42,7 @@ class EvaluationSplit:
     flags: tuple[tuple[int, int], ...] = ()
     bags: Mapping[str, Any] = field(default_factory=dict)
     images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    sounds: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     weight: NDArray[np.floating[Any]] | None = None
 
 

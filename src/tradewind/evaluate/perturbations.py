@@ -1,6 +1,6 @@
 """What happens to rows before they reach a model: noise, typing errors, blur, missing fields … each in growing severity.
 
-Numbers, words and rows are changed raw, as a customer would send them; pictures as the engine has read them, for a picture is
+Numbers, words, recordings (`sound_trials.py`) and rows are changed raw, as a customer would send them; pictures as the engine has read them, for a picture is
 read once and changed often. Not here: how a model fares then (`robustness.py`).
 
 Legend: B rows, C channels, H height, W width. A severity is a number in the unit of its trial.
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from tradewind.evaluate import misspelling, synonyms
+from tradewind.evaluate import misspelling, sound_trials, synonyms
 from tradewind.features.column import Values
 from tradewind.features.number import to_numbers
 
 Columns: TypeAlias = Mapping[str, Values]
 Pixels: TypeAlias = NDArray[np.uint8]
-Family: TypeAlias = Literal["number", "text", "image", "row"]
+Family: TypeAlias = Literal["number", "text", "image", "audio", "row"]
 
 _FULL = 255.0
 _LOOKED_AT = 100  # texts that show whether a trial has anything to change
@@ -53,6 +53,10 @@ TRIALS = (
     Trial("blur", "image", (0.01, 0.02, 0.04), 0),  # standard deviation, of the side
     Trial("contrast", "image", (0.2, 0.4, 0.7), 1),  # share lost
     Trial("rotation", "image", (5.0, 10.0, 20.0), 1),  # degrees, either way
+    Trial("audio_noise", "audio", (0.1, 0.32, 1.0), 1),  # times the level of the recording: 20, 10 and 0 dB below it
+    Trial("gain", "audio", (6.0, 12.0, 20.0), 1),  # decibels, either way; too loud clips
+    Trial("time_shift", "audio", (0.05, 0.1, 0.2), 1),  # seconds, either way; what leaves is lost
+    Trial("pace", "audio", (0.05, 0.1, 0.2), 1),  # share by which it is faster or slower
 )
 BY_NAME = {trial.name: trial for trial in TRIALS}
 
@@ -84,8 +88,8 @@ class Facts:
 
 def applies(trial: Trial, rows: Columns, facts: Facts) -> bool:
     """Whether these rows hold anything that the trial changes."""
-    if trial.family == "image":
-        return bool(facts.of_kind("image"))
+    if trial.family in ("image", "audio"):
+        return bool(facts.of_kind(trial.family))
     if trial.family == "row":
         return len(facts.kinds) > 1
     if trial.family == "number":
@@ -101,7 +105,13 @@ def applies(trial: Trial, rows: Columns, facts: Facts) -> bool:
 def changed(
     trial: Trial, severity: float, rows: Columns, facts: Facts, random: np.random.Generator
 ) -> dict[str, Values]:
-    """Raw rows after a trial of numbers, text or rows; columns that it does not touch are the same arrays."""
+    """Raw rows after a trial of numbers, text, recordings or rows; columns that it does not touch are the same arrays."""
+    if trial.family == "audio":
+        heard = facts.of_kind("audio")
+        return {
+            **rows,
+            **{name: sound_trials.changed_recordings(trial.name, severity, rows[name], random) for name in heard},
+        }
     return {**rows, **_CHANGES[trial.name](severity, rows, facts, random)}
 
 
@@ -229,7 +239,7 @@ def shuffled(rows: Columns, names: list[str], random: np.random.Generator) -> di
 
 def foreign(rows: Columns, facts: Facts, random: np.random.Generator) -> dict[str, Values]:
     """Rows of something else: numbers anywhere within twice the range, words that nobody used, letters in no order, pictures
-    of nothing."""
+    and recordings of nothing."""
     found = dict(rows)
     for name, kind in facts.kinds.items():
         count = len(rows[name])
@@ -240,6 +250,8 @@ def foreign(rows: Columns, facts: Facts, random: np.random.Generator) -> dict[st
             found[name] = _text(_in_no_order)(0.0, {name: rows[name]}, Facts({name: kind}, {}, {}, {}), random)[name]
         elif kind == "image":
             found[name] = _pictures_of_nothing(count, random)
+        elif kind == "audio":
+            found[name] = sound_trials.hums(count, random)
         else:
             found[name] = np.array([f"\u2205{random.integers(10**6)}" for _ in range(count)], dtype=object)
     return found

@@ -38,9 +38,9 @@ NAME = "robustness"
 ALARM = 0.05  # a row that fewer than so many of the domain surprise as much is called foreign
 _WITNESS = "trust/robustness.npz"
 # Rows that trials change, by the costliest kind of column; what a domain is fitted on, and how many of its rows are asked for.
-_ROWS = {"image": 64, "text": 300}
+_ROWS = {"image": 64, "audio": 64, "text": 300}
 _ROWS_OTHERWISE = 1_000
-_DOMAIN_ROWS = {"image": 200, "text": 4_000}
+_DOMAIN_ROWS = {"image": 200, "audio": 300, "text": 4_000}
 _DOMAIN_ROWS_OTHERWISE = 20_000
 _HOME_ROWS = 2_000
 _RESAMPLES = 200

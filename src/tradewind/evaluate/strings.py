@@ -164,6 +164,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "date": ("date", "日期"),
     "text": ("text", "文本"),
     "image": ("image", "图像"),
+    "audio": ("audio", "音频"),
     "request_cost": ("What one request costs", "一次请求的成本"),
     "request_takes": (
         "One request of one row takes {alone} of one processor; in bulk a row takes {bulk}. Measured on {processor}.",

@@ -1,6 +1,6 @@
 """What a domain looks at: a column as a few codes, from raw values. A code says where a value lies among those of training.
 
-Not here: how codes go together (`domain.py`), what a picture shows (`domain_image.py`), what a model is fed (`number.py` …).
+Not here: how codes go together (`domain.py`), what a picture shows (`domain_image.py`), what a recording holds (`domain_audio.py`), what a model is fed (`number.py` …).
 
 Legend: B rows, K codes of one look at a column.
 """
@@ -254,8 +254,8 @@ def fit_view(column: str, kind: str, values: Values) -> View | None:
             return CategoryView.fit(column, values)
         case "text":
             return TextView.fit(column, values)
-        case "image":
-            view: View = _image_view().fit(column, values)
+        case "image" | "audio":
+            view: View = _view_of(kind).fit(column, values)
             return view
     return None
 
@@ -266,12 +266,13 @@ def view_from_state(state: Mapping[str, Any]) -> View:
             return CategoryView.from_state(state)
         case "text":
             return TextView.from_state(state)
-        case "image":
-            view: View = _image_view().from_state(state)
+        case "image" | "audio":
+            view: View = _view_of(state["kind"]).from_state(state)
             return view
     return NumberView.from_state(state)
 
 
-def _image_view() -> Any:
-    """Loaded when a product has pictures: a table of numbers is served without Pillow."""
-    return import_module("tradewind.features.domain_image").ImageView
+def _view_of(kind: str) -> Any:
+    """Loaded when a product has such a column: a table of numbers is served without Pillow and libsndfile."""
+    module, name = {"image": ("domain_image", "ImageView"), "audio": ("domain_audio", "AudioView")}[kind]
+    return getattr(import_module(f"tradewind.features.{module}"), name)

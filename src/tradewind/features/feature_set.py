@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from tradewind import plugins
 from tradewind.errors import ArtifactError, DataError, EnvironmentFailure, nearest
+from tradewind.features.attachments import audio_inside
 from tradewind.features.category import CategoryColumn
 from tradewind.features.column import Block, Column, ColumnSpec, Layout, Values, stack
 from tradewind.features.date import DateColumn, parse_date
@@ -32,8 +33,12 @@ from tradewind.features.target import Target, target_from_state
 from tradewind.files import digest_bytes, digest_json
 
 _KINDS: dict[str, Any] = {column.kind: column for column in (NumberColumn, CategoryColumn, DateColumn)}
-# Loaded when a product has such a column: a table of numbers is served without tokenizers and Pillow.
-_DECODING = {"text": ("tradewind.features.text", "TextColumn"), "image": ("tradewind.features.image", "ImageColumn")}
+# Loaded when a product has such a column: a table of numbers is served without tokenizers, Pillow and libsndfile.
+_DECODING = {
+    "text": ("tradewind.features.text", "TextColumn"),
+    "image": ("tradewind.features.image", "ImageColumn"),
+    "audio": ("tradewind.features.audio", "AudioColumn"),
+}
 _FORMAT = 1
 _HASH_DIGITS = 8
 # From so many rows on, encoding column by column is faster than row by row.
@@ -249,6 +254,7 @@ _ACCEPTED: dict[str, tuple[tuple[type, ...], str]] = {
     "date": ((*_TEXT_OR_NUMBER, date), "a date as text, or seconds since 1970"),
     "text": ((str,), "text"),
     "image": ((str, bytes), "an image"),
+    "audio": ((str, bytes), "a recording"),
 }
 _SCHEMAS: dict[str, dict[str, Any]] = {
     "number": {"type": ["number", "string", "null"], "description": "A number, also as text: 1200, 1,200, 40%, 3.5万"},
@@ -259,6 +265,11 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "text": {"type": ["string", "null"]},
     "image": {"type": ["string", "null"], "contentEncoding": "base64"},
+    "audio": {
+        "type": ["string", "null"],
+        "contentEncoding": "base64",
+        "description": "A WAV, FLAC, MP3 or Ogg file",
+    },
 }
 _NAMES = {list: "a list", tuple: "a list", dict: "an object", str: "text", bool: "a boolean", bytes: "bytes"}
 _NAMES |= {int: "a number", float: "a number"}
@@ -280,6 +291,8 @@ def _fault(kind: str, value: object) -> str | None:
         return f"The value is {_named(value)}, but {expected} was expected."
     if kind == "image" and isinstance(value, str) and not _holds_image(value):
         return "The text is no image. Send the bytes of a PNG, JPEG or DICOM file in base64, or a data: URL."
+    if kind == "audio" and isinstance(value, str) and audio_inside(value) is None:
+        return "The text is no recording. Send the bytes of a WAV, FLAC or MP3 file in base64, or a data: URL."
     if isinstance(value, str) and kind in ("number", "date"):
         parsed = parse_number(value) if kind == "number" else parse_date(value)
         if parsed != parsed and value.strip().lower() not in _MISSING_WORDS:
@@ -305,6 +318,9 @@ def _named(value: object) -> str:
 
 def _value_schema(column: Column) -> dict[str, Any]:
     schema = dict(_SCHEMAS.get(column.kind, {}))
+    if column.kind == "audio":
+        shortest, longest = column.state()["shortest"], column.state()["longest"]
+        schema["description"] += f" of {shortest:g} to {longest:g} s" if shortest else f" of at most {longest:g} s"
     if isinstance(column, CategoryColumn) and column.vocabulary:
         schema["examples"] = list(column.vocabulary[:_EXAMPLES])
     return schema

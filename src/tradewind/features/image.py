@@ -9,9 +9,7 @@ Legend: B rows, C channels (1 grey, 3 red green blue), S side in pixels, H heigh
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -21,9 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tradewind.errors import DataError, nearest
+from tradewind.features.attachments import each
 from tradewind.features.column import Block, ColumnSpec, Layout, TensorFeature, Values
 from tradewind.features.dicom_terms import is_dicom
-from tradewind.features.picture import FORMATS, MIDDLE, channels_first, content_of, opened
+from tradewind.features.picture import FORMATS, MIDDLE, bytes_of, channels_first, checked, content_of, opened
 
 ASPECTS = ("stretch", "pad", "crop")
 _GREY_SPREAD = 2.0  # mean difference between channels, of 255, up to which a colour file counts as grey
@@ -33,7 +32,6 @@ _SMALLEST_SIDE, _LARGEST_SIDE, _SIDE_STEP = 16, 1024, 16
 _SIDES = ((20_000, 96), (10**12, 64))
 # Few large pictures are kept at twice the side of the network's: edges show what its view has lost (LAB.md).
 _FEW_ROWS, _FINE_SIDE = 5_000, 192
-_THREADED_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class ImageColumn:
         aspect = _aspect(spec)
         places = np.unique(np.linspace(0, len(values) - 1, min(len(values), _FIT_IMAGES)).astype(np.int64))
         frame = str(spec.options.get("frame") or MIDDLE)
-        looked = _each([values[place] for place in places], partial(_look, frame=frame))
+        looked = each([values[place] for place in places], partial(_look, frame=frame))
         seen = [look for look in looked if look is not None]
         if not seen:
             raise DataError(
@@ -115,7 +113,7 @@ class ImageColumn:
     def apply(self, values: Values) -> Block:
         """`image:NAME` uint8 [B, C, S, S] from bytes, paths or base64 text; zeros for what cannot be read."""
         images = np.zeros((len(values), self.channels, self.side, self.side), dtype=np.uint8)
-        for row, found in enumerate(_each(list(values), self.pixels)):
+        for row, found in enumerate(each(list(values), self.pixels)):
             if found is not None:
                 images[row] = found
         return Block(tensors={f"image:{self.name}": images})
@@ -125,6 +123,15 @@ class ImageColumn:
         if found is None:
             found = np.zeros((self.channels, self.side, self.side), dtype=np.uint8)
         return {f"image:{self.name}": found[None]}
+
+    def received(self, value: object) -> bytes:
+        """The bytes of what a caller sent, bytes or base64 text, once they were found to hold a picture; of DICOM its pixels.
+
+        Raises DataError (image_unreadable).
+        """
+        content = bytes_of(value) if isinstance(value, str) else value
+        assert isinstance(content, bytes)
+        return checked(content, frame=self.frame)
 
     def pixels(self, value: object) -> NDArray[np.uint8] | None:
         """One picture, [C, S, S], or None where it cannot be read."""
@@ -229,12 +236,3 @@ def _aspect(spec: ColumnSpec) -> str:
             where=f"data.columns.{spec.name}", hint=nearest(str(asked), ASPECTS) or None,
         )  # fmt: skip
     return str(asked)
-
-
-def _each(values: list[Any], work: Any) -> list[Any]:
-    """`work` of each value, in order; on several threads where it pays, since Pillow decodes outside Python's lock."""
-    threads = min(4, os.cpu_count() or 1)
-    if len(values) < _THREADED_ROWS or threads == 1:
-        return [work(value) for value in values]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, values))

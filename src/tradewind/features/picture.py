@@ -7,14 +7,10 @@ Legend: C channels (1 grey, 3 red green blue), H height, W width.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import io
-import os
 import struct
 from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from tradewind.errors import DataError, EnvironmentFailure
+from tradewind.features import attachments
 from tradewind.features.dicom_terms import is_dicom, is_dicom_text
 
 _DICOM = "tradewind.features.dicom"
@@ -71,10 +68,9 @@ def bytes_of(text: str) -> bytes:
 
     Raises DataError for text that is neither.
     """
-    body = text.partition(",")[2] if text.startswith("data:") else text
     try:
-        return base64.b64decode("".join(body.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
+        return attachments.unwrapped(text)
+    except ValueError as error:
         raise DataError(
             "The image is text, but not base64.", code="image_unreadable", hint="Send the file's bytes in base64."
         ) from error
@@ -135,19 +131,10 @@ def _unreadable(reason: str) -> DataError:
 
 def content_of(value: object) -> bytes:
     """The file itself: of bytes, a data: URL, base64 text or a path. Raises DataError."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value)
-    if isinstance(value, str):
-        if (inside := _inside(value)) is not None:
-            return inside
-        value = Path(value)
-    if not isinstance(value, os.PathLike):
-        raise _unreadable("there is none" if value is None or value != value else f"it is a {type(value).__name__}")
     try:
-        return Path(value).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "no such file"
-        raise _unreadable(f"its file cannot be opened ({reason})") from error
+        return attachments.content_of(value, _inside)
+    except ValueError as error:
+        raise _unreadable(str(error)) from error
 
 
 # How base64 of each format begins. A JPEG's begins with a slash, as a path does, so length and alphabet decide too.

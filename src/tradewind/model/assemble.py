@@ -1,6 +1,6 @@
 """From a resolved product and its fitted features to one module: which encoder reads which column.
 
-Not here: the encoders themselves (`tabular.py`, `text.py`, `image.py`), how they are joined (`trunk.py`), nor what
+Not here: the encoders themselves (`tabular.py`, `text.py`, `image.py`, `audio.py`), how they are joined (`trunk.py`), nor what
 `auto` becomes (`train/defaults.py`).
 """
 
@@ -15,7 +15,7 @@ from tradewind.errors import ModelError
 from tradewind.features.column import Layout, TensorFeature
 from tradewind.features.feature_set import FeatureSet
 from tradewind.features.target import ClassTarget
-from tradewind.model import image, tabular, text
+from tradewind.model import audio, image, tabular, text
 from tradewind.model.encoder import Encoder
 from tradewind.model.trunk import TradewindModel
 from tradewind.product import Model, Product
@@ -41,7 +41,7 @@ def assemble(product: Product, features: FeatureSet, *, seed: int) -> TradewindM
 
 
 def build_encoders(layout: Layout, settings: Model, *, outputs: int) -> dict[str, Encoder]:
-    """One encoder for all numbers and categories, one for each text or image column."""
+    """One encoder for all numbers and categories, one for each text, image or audio column."""
     encoders: dict[str, Encoder] = {}
     if layout.numbers or layout.categories:
         part = Layout(numbers=layout.numbers, categories=layout.categories)
@@ -49,7 +49,7 @@ def build_encoders(layout: Layout, settings: Model, *, outputs: int) -> dict[str
     columns: dict[str, list[TensorFeature]] = {}
     for tensor in layout.tensors:
         columns.setdefault(tensor.column, []).append(tensor)
-    # Tables, a text or pictures alone may have members; beside others a column has one encoder.
+    # Tables, a text, pictures or recordings alone may have members; beside others a column has one encoder.
     single = settings if not encoders and len(columns) == 1 else settings.model_copy(update={"members": 1})
     for number, tensors in enumerate(columns.values()):
         role = _role(tensors)
@@ -72,6 +72,6 @@ def _role(tensors: Sequence[TensorFeature]) -> str:
 
 def _builder(role: str) -> Build:
     """The built-in encoder of a modality, or the one that a plug-in registers under `tradewind.encoders`."""
-    builtin: dict[str, Build] = {"text": text.build, "image": image.build}
+    builtin: dict[str, Build] = {"text": text.build, "image": image.build, "audio": audio.build}
     found: Build = builtin[role] if role in builtin else plugins.load("encoders", role)
     return found

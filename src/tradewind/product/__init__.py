@@ -12,7 +12,9 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tradewind.gate_rules import groundless
+from tradewind.product.answers import Answers
 from tradewind.product.data import (
+    AudioAugment,
     Augment,
     Clean,
     ColumnOptions,
@@ -32,6 +34,8 @@ from tradewind.product.learning import Model, Tokenizer, Train
 from tradewind.product.section import ColumnKind, Place, Section, Task, misplaced
 
 __all__ = [
+    "Answers",
+    "AudioAugment",
     "Augment",
     "Clean",
     "ColumnKind",
@@ -90,6 +94,8 @@ class Product(Section):
                 "documents have no columns: data.subject and data.consent are for tables. Leave out documents of people "
                 "who did not agree, and strike names with `tradewind erase NAME --redact`"
             )
+        if self.task != "classification" and self.serve.answers != Answers():
+            raise misplaced(("serve", "answers"), f"texts are said for classes, but the task is {self.task}")
         if self.task == "regression" and isinstance(self.explain.favourable, str | bool):
             raise misplaced(
                 ("explain", "favourable"), "the target is a number: say from which value on an answer is good"

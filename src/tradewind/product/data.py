@@ -22,7 +22,7 @@ class Source(Section):
     """Where rows come from, and what cannot be seen from the bytes."""
 
     path: str = Field(description="File, folder, fsspec URL (s3://, https://) or SQL URL")
-    format: Literal["auto", "csv", "jsonl", "parquet", "excel", "images", "sql"] = "auto"
+    format: Literal["auto", "csv", "jsonl", "parquet", "excel", "images", "audio", "sql"] = "auto"
     header: list[str] | None = Field(None, description="Column names of a file that has no header row")
     encoding: str = Field("auto", description="auto, utf-8, utf-16, gb18030 …")
     delimiter: str = Field("auto", description="auto, or one character")
@@ -103,10 +103,21 @@ class NumberAugment(Section):
     noise: float = Field(0, ge=0, description="Standard deviation of added noise, in units of the column's own")
 
 
+class AudioAugment(Section):
+    shift: float = Field(0, ge=0, lt=1, description="Share of the stretch by which it may begin earlier or later")
+    speed: float = Field(0, ge=0, lt=1, description="Share by which it may be faster or slower, at the same pitch")
+    level: float = Field(0, ge=0, le=40, description="Decibels by which all of it may be louder or softer")
+    noise: float = Field(0, ge=0, le=1, description="Share of recordings that get noise")
+    noise_db: float = Field(5, ge=-20, le=60, description="Least decibels from that noise up to the recording")
+    mask_time: float = Field(0, ge=0, lt=1, description="Largest share of the stretch that is blanked, twice")
+    mask_mels: float = Field(0, ge=0, lt=1, description="Largest share of the bands that is blanked, twice")
+
+
 class Augment(Section):
     """Applied to the training split only, seeded."""
 
     image: ImageAugment | Literal["auto", "none"] = "auto"
+    audio: AudioAugment | Literal["auto", "none"] = "auto"
     text: TextAugment | Literal["auto", "none"] = "auto"
     number: NumberAugment | Literal["auto", "none"] = "auto"
     mixup: float | Literal["auto"] = Field("auto", description="Beta parameter of mixup; 0 for none")
@@ -138,14 +149,17 @@ class ColumnOptions(Section):
 
     kind: ColumnKind | Literal["auto"] = "auto"
     normalise: Literal["auto", "standard", "minmax", "robust", "quantile", "none"] = "auto"
-    minimum: float | None = Field(None, description="Smaller values are impossible")
-    maximum: float | None = Field(None, description="Larger values are impossible")
+    minimum: float | None = Field(None, description="Smaller values are impossible; audio: seconds")
+    maximum: float | None = Field(None, description="Larger values are impossible; audio: seconds")
     tokeniser: str | None = Field(None, description="Folder or file of a pretrained tokeniser")
     max_tokens: Positive | None = Field(None, description="Longer texts are cut")
     size: Positive | None = Field(None, description="Side of the square an image is brought to")
     frame: Literal["first", "middle"] | None = Field(
         None, description="Which frame of a DICOM file of several; the middle one by default"
     )
+    seconds: Annotated[float, Field(gt=0)] | None = Field(None, description="Audio: the stretch that is heard")
+    rate: Positive | None = Field(None, description="Audio: samples a second that it is brought to")
+    mels: Positive | None = Field(None, description="Audio: bands of the spectrum")
     label: str | None = Field(None, description="Name to show to people")
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tradewind.privacy.retention import NEVER
+from tradewind.product.answers import Answers
 from tradewind.product.conversation import ConversationField
 from tradewind.product.section import DurationField, Positive, Section
 from tradewind.tariff import Plan, PriceField
@@ -94,6 +95,7 @@ class Serve(Section):
         description="Generation: whether the text itself says that it was generated; replies carry metadata in any case",
     )
     mark_at: Literal["start", "end"] = Field("end", description="Generation: where that sentence stands")
+    answers: Answers = Field(Answers(), description="Classification: the text that is said for each class")
     store: Store = Store()
     seller: Seller = Seller()
     conversation: ConversationField = Field(

@@ -13,12 +13,13 @@ from tradewind.product.section import Positive, Section
 
 
 class Model(Section):
-    """Which network. `kind` chooses for the columns it suits; the three after it choose column kind by column kind."""
+    """Which network. `kind` chooses for the columns it suits; the four after it choose column kind by column kind."""
 
     kind: Literal["auto", "mlp", "tabm", "transformer", "cnn", "rnn", "resnet", "vit", "decoder"] = "auto"
     tabular: Literal["auto", "mlp", "tabm", "transformer"] = "auto"
     text: Literal["auto", "cnn", "rnn", "transformer", "pretrained"] = "auto"
     image: Literal["auto", "cnn", "resnet", "vit"] = "auto"
+    audio: Literal["auto", "cnn", "transformer"] = "auto"
     numbers: Literal["auto", "linear", "piecewise", "periodic"] = Field("auto", description="How numbers are embedded")
     width: Positive | Literal["auto"] = "auto"
     depth: Positive | Literal["auto"] = "auto"

@@ -14,7 +14,7 @@ from tradewind.errors import InputError
 from tradewind.privacy.retention import parse_duration
 
 Task = Literal["classification", "regression", "recommendation", "generation", "translation"]
-ColumnKind = Literal["number", "category", "date", "text", "image", "identifier"]
+ColumnKind = Literal["number", "category", "date", "text", "image", "audio", "identifier"]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]
 

@@ -256,11 +256,11 @@ class Desk:
 
     async def answers(self, work: Work, served: Served, rows: Sequence[Row]) -> Sequence[Answer]:
         """Checks the rows and predicts them. Raises DataError for a wrong row, Disconnected when the client leaves."""
-        if len(rows) <= served.batcher.inline_rows and not served.image_columns:
+        if len(rows) <= served.batcher.inline_rows and not served.receivers:
             served.check(rows)
             return await served.batcher.submit(rows)
         prepared = await self.aside(work, served.prepare, rows)
-        if served.image_columns:
+        if served.receivers:
             work.kept = prepared  # a DICOM file names its patient: what is kept are its pixels
         return await _or_gone(work, served.batcher.submit(prepared))
 

@@ -162,7 +162,12 @@ def _reply(served: Answering) -> dict[str, Any]:
     if isinstance(served, Served) and served.abstain_below is not None:
         silent = {
             "type": "object",
-            "properties": {"abstained": {"const": True}, "confidence": {"type": "number"}},
+            "properties": {
+                "abstained": {"const": True},
+                "confidence": {"type": "number"},
+                "answer": {"type": "string"},
+                "fallback": {"const": True},
+            },
             "required": ["abstained", "confidence"],
         }
         outputs = {"anyOf": [output, silent]}

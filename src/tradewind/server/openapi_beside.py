@@ -26,7 +26,8 @@ def requested(settings: Settings) -> dict[str, Any]:
         },
         "sets": {"type": "boolean", "description": "The classes, or the interval, that hold the truth as often as promised."},
         "domain": {"type": "boolean", "description": "Whether the row is of the kind that the model was made for."},
-        "heatmap": {"type": "boolean", "description": f"What in texts and pictures each answer rests on, {rows}."},
+        "language": {"enum": ["en", "zh", None], "description": "Of the text beside each answer, where the product has texts."},
+        "heatmap": {"type": "boolean", "description": f"What in texts, pictures and recordings each answer rests on, {rows}."},
     }  # fmt: skip
 
 
@@ -41,14 +42,23 @@ def answered(output: Mapping[str, Any]) -> dict[str, Any]:
         "required": ["changes", *output.get("required", [])],
     }
     span = _object({"start": {"type": "integer"}, "end": {"type": "integer"}, "text": _TEXT, "effect": _NUMBER})
+    second = _object({"start": _NUMBER, "end": _NUMBER, "effect": _NUMBER})
     grid = {"type": "array", "items": {"type": "array", "items": _NUMBER}}
     png = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}
-    heat = {"anyOf": [_object({"spans": {"type": "array", "items": span}}), _object({"grid": grid, "png": png})]}
+    heat = {
+        "anyOf": [
+            _object({"spans": {"type": "array", "items": span}}),
+            _object({"grid": grid, "png": png}),
+            _object({"stretches": {"type": "array", "items": second}}),
+        ]
+    }
     labels = {"type": "array", "items": _TEXT}
     return {
         "reasons": {"type": "array", "items": reason},
         "counterfactuals": {"type": "array", "items": counterfactual},
         "set": {"anyOf": [_object({"promise": _NUMBER, "labels": labels}), _object({"promise": _NUMBER, "low": _END, "high": _END})]},
+        "answer": {"type": "string", "description": "What is said, where the product has texts for its answers."},
+        "fallback": {"const": True, "description": "Where that is the fallback."},
         "domain": _object({"score": {"type": "number", "minimum": 0, "maximum": 1}, "unusual": labels}),
         "heatmap": {"type": "object", "additionalProperties": heat},
     }  # fmt: skip

@@ -14,6 +14,7 @@ from tradewind.features.knowledge_files import FOLDER, MANIFEST
 from tradewind.release import encoder, language
 from tradewind.release.bundle import task_of
 from tradewind.release.registry import Version
+from tradewind.server.answer_texts import AnswerTexts
 from tradewind.server.served import Served, open_release
 from tradewind.server.served_encoder import ServedEncoder, open_encoder
 from tradewind.server.served_language import LoadEngine, ServedLanguage, Writing, open_language
@@ -29,6 +30,7 @@ class Opening:
     executor: Executor
     public_key: Path | None = None
     abstain_below: float | None = None
+    texts: AnswerTexts | None = None
     writing: Writing = field(default_factory=Writing)
     threads: int = 1
     load_engine: LoadEngine = load_generator
@@ -42,7 +44,7 @@ def open_item(folder: Path, version: Version, opening: Opening) -> Item:
 def _predictor(folder: Path, version: Version, opening: Opening) -> Item:
     served = open_release(
         folder, version, executor=opening.executor, public_key=opening.public_key, threads=opening.threads,
-        abstain_below=opening.abstain_below,
+        abstain_below=opening.abstain_below, texts=opening.texts,
     )  # fmt: skip
     return replace(served, knowledge=_knowledge(folder, opening))
 

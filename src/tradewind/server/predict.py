@@ -59,6 +59,7 @@ class Predict:
             if isinstance(served, Served):
                 answers = await desk.answers(work, served, rows)
                 outputs, charged = _outputs(served, answers)
+                _say(served, request, outputs)
                 if wanted:
                     await self._beside(work, served, rows, outputs, wanted)
             else:
@@ -158,6 +159,19 @@ def _outputs(served: Served, answers: Sequence[Answer]) -> tuple[list[dict[str, 
             outputs.append({"label": label, "probabilities": dict(zip(classes, p, strict=True))})
             charged += 1
     return outputs, charged
+
+
+def _say(served: Served, request: PredictBody, outputs: Sequence[dict[str, Any]]) -> None:
+    """Adds the text of `serve.answers` to each output. Raises InputError where a language is asked for and there is none."""
+    language = request.language or None
+    if served.texts is not None:
+        for output, row in zip(outputs, request.inputs, strict=True):
+            output.update(served.texts.beside(output, row, language=language))
+    elif language is not None:
+        raise InputError(
+            f"{served.product} says no texts: its product file has no serve.answers.", code="answers_missing", where="language",
+            hint="Leave it out.",
+        )  # fmt: skip
 
 
 def _most(asked: bool | int | UnsetType) -> int | None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,13 +21,13 @@ from tradewind.errors import DataError
 from tradewind.features.feature_set import FeatureSet
 from tradewind.files import read_json
 from tradewind.release.registry import Version
+from tradewind.server.answer_texts import AnswerTexts
 from tradewind.server.wire import Row
 
 # One row's answer: its label with the probabilities in the order of the classes, or a number.
 Labelled: TypeAlias = tuple[str, list[float]]
 Answer: TypeAlias = Labelled | float
 
-_PICTURE = "tradewind.features.picture"
 _BATCH_ROWS = 1024
 _BATCH_ROWS_TENSORS = 64
 
@@ -49,9 +48,10 @@ class Served:
     row_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
     abstain_below: float | None
+    texts: AnswerTexts | None  # said beside the answers
     answer: Callable[[Sequence[Row]], list[Answer]]
     batcher: Batcher[Row, Answer]
-    image_columns: tuple[str, ...]
+    receivers: Mapping[str, Callable[[Any], bytes]]  # of columns that hold files: what was sent to its bytes
     seconds_a_row: float
     knowledge: Knowledge | None = None  # what it brings along to be searched
 
@@ -85,31 +85,28 @@ class Served:
             raise
 
     def prepare(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Checked rows, with the bytes of pictures. For a thread where rows are many or pictures."""
+        """Checked rows, with the bytes of files. For a thread where rows are many or hold pictures or recordings."""
         self.check(rows)
-        return self.decode_images(rows) if self.image_columns else rows
+        return self.receive(rows) if self.receivers else rows
 
-    def decode_images(self, rows: Sequence[Row]) -> list[Row]:
-        """The rows with bytes where an image was base64. For a thread: every picture is opened.
+    def receive(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows with bytes where a picture or a recording was base64. For a thread: every file is opened.
 
-        Of DICOM come the pixels alone. Raises DataError for a picture that cannot be read, which the features alone would
-        take for a missing one.
+        Of DICOM come the pixels alone. Raises DataError for one that cannot be read, which the features alone would take for a missing one.
         """
-        pictures = import_module(_PICTURE)  # Pillow is loaded where a product has pictures
-        frames = {c.name: getattr(c, "frame", pictures.MIDDLE) for c in self.features.columns}
         decoded = []
         for number, row in enumerate(rows, 1):
             copy = dict(row)
-            for name in self.image_columns:
+            for name, received in self.receivers.items():
                 value = copy.get(name)
                 if value is None:
                     continue
                 try:
-                    content = pictures.bytes_of(value) if isinstance(value, str) else value
-                    copy[name] = pictures.checked(content, frame=frames[name])
+                    copy[name] = received(value)
                 except DataError as error:
                     message = f"Row {number}: {error.message}" if len(rows) > 1 else error.message
-                    raise DataError(message, code="image_unreadable", where=name, hint=error.hint) from None
+                    code = error.code.removeprefix(f"{error.family}.")
+                    raise DataError(message, code=code, where=name, hint=error.hint) from None
             decoded.append(copy)
         return decoded
 
@@ -122,6 +119,7 @@ def open_release(
     public_key: Path | None = None,
     threads: int = 1,
     abstain_below: float | None = None,
+    texts: AnswerTexts | None = None,
 ) -> Served:
     """Loads and checks a release, and measures it once on a golden row. Takes as long as the release is large.
 
@@ -141,9 +139,14 @@ def open_release(
         row_schema=loaded.predictor.row_schema(),
         output_schema=schema["output"],
         abstain_below=abstain_below,
+        texts=texts,
         answer=predict,
         batcher=Batcher(predict, seconds_a_row=seconds_a_row, executor=executor),
-        image_columns=tuple(c.name for c in loaded.predictor.features.columns if c.kind == "image"),
+        receivers={
+            column.name: column.received  # type: ignore[attr-defined]  # columns of files have it
+            for column in loaded.predictor.features.columns
+            if column.kind in ("image", "audio")
+        },
         seconds_a_row=seconds_a_row,
     )
 

@@ -19,6 +19,7 @@ from tradewind.artifacts import Workspace
 from tradewind.engines.loading import load_generator
 from tradewind.errors import ArtifactError, InputError, TradewindError, nearest
 from tradewind.release.registry import FILE, Registry, Version
+from tradewind.server.answer_texts import AnswerTexts
 from tradewind.server.openers import Item, Opening, open_item
 from tradewind.server.served import Served
 from tradewind.server.served_language import LoadEngine, ServedLanguage, Writing
@@ -41,6 +42,7 @@ class Place:
     workspace: Workspace
     public_key: Path | None = None
     abstain_below: float | None = None
+    texts: AnswerTexts | None = None
     writing: Writing = field(default_factory=Writing)
 
 
@@ -224,6 +226,7 @@ class Shelf:
             version,
             Opening(
                 executor=self.executor, public_key=place.public_key, abstain_below=place.abstain_below,
+                texts=place.texts,
                 writing=place.writing, threads=self._threads, load_engine=self._load_engine,
             ),
         )  # fmt: skip

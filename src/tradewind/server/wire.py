@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from itertools import count
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -36,7 +36,7 @@ _CLOCK = SystemClock()
 
 class PredictBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """`reasons` and `counterfactuals` may say how many; `subject` says whom the rows are about. `release` pins a version, as
-    does `model: name@v3`."""
+    does `model: name@v3`. `language` is that of answer texts."""
 
     model: str
     inputs: list[Row]
@@ -47,6 +47,7 @@ class PredictBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     sets: bool | UnsetType = UNSET
     domain: bool | UnsetType = UNSET
     heatmap: bool | UnsetType = UNSET
+    language: Literal["en", "zh"] | UnsetType | None = UNSET
 
     @property
     def extras(self) -> int:
@@ -54,7 +55,7 @@ class PredictBody(msgspec.Struct, forbid_unknown_fields=True, gc=False):
         return (
             (self.reasons is not UNSET) + (self.release is not UNSET) + (self.counterfactuals is not UNSET)
             + (self.sets is not UNSET) + (self.domain is not UNSET) + (self.heatmap is not UNSET)
-            + (self.subject is not UNSET)
+            + (self.subject is not UNSET) + (self.language is not UNSET)
         )  # fmt: skip
 
 

@@ -12,11 +12,11 @@ from typing import Any, Literal, TypeAlias
 
 from tradewind.errors import ModelError
 from tradewind.features.column import Layout
-from tradewind.product import Augment, ImageAugment, Model, Product, Train
+from tradewind.product import AudioAugment, Augment, ImageAugment, Model, Product, Train
 from tradewind.train import privacy
 from tradewind.train.tasks import choose_monitor
 
-Modality: TypeAlias = Literal["tabular", "text", "image"]
+Modality: TypeAlias = Literal["tabular", "text", "image", "audio"]
 
 _LARGE_BATCH = 128
 # Refitting doubles the time: worth it while rows are few, but for texts it changed nothing (LAB.md).
@@ -24,9 +24,11 @@ _REFIT_ROWS = 20_000
 _DESCENT_EPOCHS = 300  # of gradient descent, one step each
 _COUPLED_DECAY = 1e-4  # L2 through the gradient needs far less than decoupled decay
 _AVERAGE_DECAY = 0.995
-# How far an adversary may move an input: share of full brightness of a pixel, standard deviations of a number.
+# How far an adversary may move an input: share of full brightness of a pixel, of the range of a band, standard deviations of a number.
 _PIXEL_RADIUS, _NUMBER_RADIUS = 8 / 255, 0.1
-_ROLES: Mapping[str, Modality] = {"tokens": "text", "ngrams": "text", "ngram_weights": "text", "image": "image"}
+_ROLES: Mapping[str, Modality] = {
+    "tokens": "text", "ngrams": "text", "ngram_weights": "text", "image": "image", "audio": "audio",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Facts:
         found: set[Modality] = {_ROLES[t.role] for t in layout.tensors if t.role in _ROLES}
         if layout.numbers or layout.categories or not found:
             found.add("tabular")
-        order: tuple[Modality, ...] = ("image", "text", "tabular")
+        order: tuple[Modality, ...] = ("image", "audio", "text", "tabular")
         return cls(rows, validation_rows, tuple(m for m in order if m in found), classes)
 
 
@@ -74,6 +76,7 @@ class Recipe:
     heads: int = 4
     members: int = 1
     image: ImageAugment | None = None
+    audio: AudioAugment | None = None
 
 
 _TABM = Recipe(
@@ -90,6 +93,11 @@ _IMAGE_CNN = Recipe(
     width=32, depth=4, dropout=0.2, rate=2e-3, small_rate=2e-3, weight_decay=0.05, batch=(16, 32), epochs=(20, 60),
     updates=1000, patience=None, clip=None, smoothing=0.1, average_decay=0.99, warmup=0.2, beta2=0.99, keep="last",
     image=ImageAugment(flip="horizontal", rotate=5, crop=0.03, scale=0.05),
+)  # fmt: skip
+_AUDIO_CNN = Recipe(
+    width=48, depth=3, dropout=0.2, rate=2e-3, small_rate=2e-3, weight_decay=0.05, batch=(32, 64), epochs=(12, 30),
+    updates=400, patience=None, clip=None, smoothing=0.1, average_decay=0.99, warmup=0.2, beta2=0.99, keep="last",
+    audio=AudioAugment(shift=0.1, speed=0.1, level=6, noise=0.5, noise_db=5, mask_time=0.1, mask_mels=0.15),
 )  # fmt: skip
 _TEXT_TRANSFORMER = replace(_TEXT_CNN, depth=2, rate=1e-3, small_rate=1e-3)
 _PRETRAINED = replace(_TEXT_CNN, dropout=0.3, rate=1e-3, small_rate=1e-3)
@@ -111,6 +119,10 @@ _RECIPES: Mapping[Modality, Mapping[str, Recipe]] = {
         "cnn": _IMAGE_CNN,
         "resnet": _IMAGE_CNN,
         "vit": replace(_IMAGE_CNN, width=128, depth=6, rate=1e-3, small_rate=1e-3, clip=1.0),
+    },
+    "audio": {
+        "cnn": _AUDIO_CNN,
+        "transformer": replace(_AUDIO_CNN, width=64, rate=1e-3, small_rate=1e-3, clip=1.0),
     },
 }
 # The rate is that of the new layers; `model/pretrained.py` scales it down for weights that come from elsewhere.
@@ -217,7 +229,7 @@ def _train(train: Train, recipe: Recipe, facts: Facts) -> Train:
         "average": "ema" if recipe.average_decay is not None else "none",
         "average_decay": recipe.average_decay or _AVERAGE_DECAY,
         "fairness_by": "penalty",
-        "robustness_radius": _PIXEL_RADIUS if "image" in facts.modalities else _NUMBER_RADIUS,
+        "robustness_radius": _PIXEL_RADIUS if {"image", "audio"} & set(facts.modalities) else _NUMBER_RADIUS,
     }
     if train.fairness == "none":  # else a ladder of strengths is tried, and the run says which was chosen
         values["fairness_strength"] = 0.0
@@ -263,10 +275,12 @@ def _check_loss(train: Train, facts: Facts) -> None:
 
 
 def _augment(augment: Augment, facts: Facts) -> Augment:
-    """Pictures are varied a little; words, numbers and mixup only where the user says so: none of them helped."""
+    """Pictures and recordings are varied a little; words, numbers and mixup only where the user says so: none of them helped."""
     update: dict[str, Any] = {}
     if augment.image == "auto":
         update["image"] = (_IMAGE_CNN.image if "image" in facts.modalities else None) or "none"
+    if augment.audio == "auto":
+        update["audio"] = (_AUDIO_CNN.audio if "audio" in facts.modalities else None) or "none"
     update |= {name: "none" for name in ("text", "number") if getattr(augment, name) == "auto"}
     if augment.mixup == "auto":
         update["mixup"] = 0.0

@@ -19,7 +19,7 @@ from tradewind.features.feature_set import FeatureSet
 from tradewind.model.export import predict
 from tradewind.model.trunk import TradewindModel
 
-_ROWS, _ROWS_IMAGES = 32, 4
+_ROWS, _ROWS_FILES = 32, 4
 _TRIED = 512  # made rows of tables, of which the best are taken
 _SEED = 0
 _AT_ONCE = 100_000
@@ -37,8 +37,8 @@ def golden_rows(
     with what the model usually says.
     """
     source = held if held.rows else train
-    images = any(tensor.role == "image" for tensor in features.layout.tensors)
-    rows = min(source.rows, _ROWS_IMAGES if images else _ROWS)
+    files = any(tensor.role in ("image", "audio") for tensor in features.layout.tensors)
+    rows = min(source.rows, _ROWS_FILES if files else _ROWS)
     raw = {column.name: source.raw_column(column.name) for column in features.columns}
     table = not features.layout.tensors
     made = examples(features, raw, rows=_TRIED if table else rows, seed=_SEED)

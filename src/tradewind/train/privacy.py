@@ -268,5 +268,5 @@ def check_model(model: nn.Module) -> None:
     if mixing:
         raise ModelError(
             f"{mixing[0]} normalises over the rows of a batch, so no gradient belongs to one row.",
-            code="privacy_network", where="model.kind", hint="Use mlp, tabm or transformer for tables, cnn or transformer for text; pictures cannot be learnt privately yet.",
+            code="privacy_network", where="model.kind", hint="Use mlp, tabm or transformer for tables, cnn or transformer for text; pictures and recordings cannot be learnt privately yet.",
         )  # fmt: skip

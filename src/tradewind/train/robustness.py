@@ -278,12 +278,12 @@ def _alone(product: Product) -> None:
 
 
 def adversary_for(settings: Train, model: nn.Module, features: FeatureSet, device: torch.device) -> Adversary:
-    """Whoever changes numbers, pictures and words of this model by resolved `settings`. Raises ModelError for none."""
+    """Whoever changes numbers, pictures, recordings and words of this model by resolved `settings`. Raises ModelError for none."""
     assert settings.robustness in ("fgsm", "pgd", "noise")
     assert isinstance(settings.robustness_radius, float)
     method, radius, layout = settings.robustness, settings.robustness_radius, features.layout
-    images = [tensor for tensor in layout.tensors if tensor.role == "image"]
-    reaches = {tensor.name: Reach(radius * _FULL, 0.0, _FULL) for tensor in images}
+    levels = [tensor for tensor in layout.tensors if tensor.role in ("image", "audio")]
+    reaches = {tensor.name: Reach(radius * _FULL, 0.0, _FULL) for tensor in levels}
     numbers = {column.name for column in features.columns if column.kind == "number"}
     free = [feature.name == feature.column and feature.name in numbers for feature in layout.numbers]
     if any(free):
@@ -291,7 +291,7 @@ def adversary_for(settings: Train, model: nn.Module, features: FeatureSet, devic
     tables = [module for module in model.modules() if isinstance(module, TokenEmbedding)]
     if not reaches and not tables:
         raise ModelError(
-            f"{method} changes numbers, pictures and words that the model learns itself, but there are none.",
+            f"{method} changes numbers, pictures, recordings and words that the model learns itself, but there are none.",
             code="robustness_unsuited", where="train.robustness",
             hint="Leave it out, or use group_dro. The words of a pretrained encoder cannot be changed.",
         )  # fmt: skip

@@ -14,12 +14,13 @@ import polars as pl
 from tradewind import plugins
 from tradewind.data.sources.contract import Chunk, Reader, Reject, Request
 from tradewind.data.sources.detect import format_of
-from tradewind.data.sources.location import IMAGES, Found, find, is_url, remove_with, shown
+from tradewind.data.sources.location import IMAGES, RECORDINGS, Found, find, is_url, remove_with, shown
 from tradewind.errors import DataError
 from tradewind.product import Source
 
 __all__ = ["Chunk", "OpenSource", "Reject", "open_source"]
 
+_LABELLED = {"images": IMAGES, "audio": RECORDINGS}  # formats that are a folder for each class, and their suffixes
 _DATABASES = ("sqlite", "postgres", "postgresql", "mysql", "mariadb", "oracle", "mssql")
 Extension = Callable[[Chunk, int, list[Reject]], Chunk]
 # So many rejected rows, and more of them than rows that could be read, mean that the file was misunderstood.
@@ -128,16 +129,19 @@ def open_source(
         request = Request(source, (), base, memory, chosen, tuple(drop))
         return OpenSource(source, _reader("sql", request), None, base)
     found = find(source.path, base=base)
-    if source.format == "images" or (source.format == "auto" and not found.files and _has_images(found)):
+    labelled: str | None = source.format if source.format in _LABELLED else None
+    if source.format == "auto" and not found.files:
+        labelled = next((name for name, suffixes in _LABELLED.items() if _has_files(found, suffixes)), None)
+    if labelled is not None:
         request = Request(source, (), found.folder or base, memory, chosen, tuple(drop))
         if found.folder is None:
             raise DataError(
-                "A folder with one folder of images for each class was expected.", code="not_a_folder", where=where
+                f"A folder with one folder of {labelled} for each class was expected.", code="not_a_folder", where=where
             )
-        return OpenSource(source, _reader("images", request), found, base)
+        return OpenSource(source, _reader(labelled, request), found, base)
     if not found.files:
         raise DataError(
-            "The folder holds no table (CSV, TSV, JSONL, Parquet, Excel) and no folders of images.",
+            "The folder holds no table (CSV, TSV, JSONL, Parquet, Excel) and no folders of images or audio.",
             code="folder_empty", where=where, hint="Give the file itself, or a pattern such as data/*.csv.",
         )  # fmt: skip
     formats = {file.name: format_of(file, source.format) for file in found.files}
@@ -155,10 +159,10 @@ def _scheme(path: str) -> str:
     return path.partition("://")[0].partition("+")[0].lower()
 
 
-def _has_images(found: Found) -> bool:
+def _has_files(found: Found, suffixes: tuple[str, ...]) -> bool:
     folder = found.folder
     return folder is not None and any(
-        entry.suffix.lower() in IMAGES for inner in folder.iterdir() if inner.is_dir() for entry in inner.iterdir()
+        entry.suffix.lower() in suffixes for inner in folder.iterdir() if inner.is_dir() for entry in inner.iterdir()
     )
 
 

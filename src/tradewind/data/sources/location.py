@@ -26,6 +26,7 @@ from tradewind.errors import DataError, EnvironmentFailure, nearest, writing
 TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".xlsx", ".xls", ".xlsb", ".ods")
 DICOM = (".dcm", ".dicom")
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", *DICOM)
+RECORDINGS = (".wav", ".flac", ".mp3", ".ogg", ".oga")
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 _GLOB = re.compile(r"[*?\[]")
 GZIP = b"\x1f\x8b"

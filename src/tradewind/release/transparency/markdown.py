@@ -21,7 +21,7 @@ _LICENCES = (
     "etalab-2.0 eupl-1.1 eupl-1.2 agpl-3.0 gfdl gpl gpl-2.0 gpl-3.0 lgpl lgpl-2.1 lgpl-3.0 isc mpl-2.0 ms-pl odc-by odbl openrail++ "
     "osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib pddl unknown"
 )
-_TASKS = {"image": "image-classification", "text": "text-classification"}
+_TASKS = {"image": "image-classification", "audio": "audio-classification", "text": "text-classification"}
 
 
 def render(page: Page, front_matter: str = "") -> str:

@@ -109,10 +109,11 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "copy_across_splits": ("copies on both sides of a split", "跨划分的重复"), "label_conflict": ("equal inputs, different targets", "输入相同而目标不同"),
     "class_unseen": ("class that training never sees", "训练集没有的类别"), "target_missing": ("target is missing", "目标缺失"),
     "weight_invalid": ("weight is missing or negative", "权重缺失或为负"), "time_missing": ("moment is missing", "时间缺失"),
-    "image_unreadable": ("image cannot be read", "图片无法读取"), "contamination": ("training text that a test holds", "与测试重叠的训练文本"),
+    "image_unreadable": ("image cannot be read", "图片无法读取"), "audio_unreadable": ("recording cannot be read", "录音无法读取"),
+    "audio_silent": ("silent recording", "录音无声"), "audio_too_long": ("recording too long", "录音过长"), "audio_too_short": ("recording too short", "录音过短"), "contamination": ("training text that a test holds", "与测试重叠的训练文本"),
     "line_ends": ("line ends made one", "统一换行符"), "email": ("e-mail addresses", "电子邮箱"), "phone": ("phone numbers", "电话号码"),
     "identity_card": ("identity cards", "身份证号"), "bank_card": ("bank cards", "银行卡号"), "iban": ("IBANs", "国际银行账号"), "ip": ("IP addresses", "IP 地址"),
-    "number": ("numbers", "数值"), "category": ("categories", "类别"), "date": ("dates", "日期"), "text": ("texts", "文本"), "image": ("images", "图像"),
+    "number": ("numbers", "数值"), "category": ("categories", "类别"), "date": ("dates", "日期"), "text": ("texts", "文本"), "image": ("images", "图像"), "audio": ("recordings", "录音"),
     "identifier": ("identifiers", "标识符"), "input": ("input", "输入"), "dropped": ("dropped", "舍弃"), "weight": ("weight", "权重"),
     # rooms of trust
     "room": ("Examined for", "检验项目"), "state": ("State", "状态"), "examined": ("measured", "已测量"), "not_measured": ("not measured", "未测量"),

@@ -1,6 +1,6 @@
-"""Pictures that a table names: their bytes are part of what a dataset is made of, as the table's own are.
+"""Files that a table names, pictures and recordings: their bytes are part of what a dataset is made of, as the table's own are.
 
-Not here: opening pictures (`survey.py`), a folder of pictures, whose source digests them itself.
+Not here: opening them (`survey.py`), a folder of pictures or recordings, whose source digests them itself.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from tradewind.errors import DataError
 from tradewind.files import digest_file, digest_json
 from tradewind.product import Data
 
-_LOOKED_AT = 200  # rows of a first chunk that show whether a column names pictures
+_KINDS = ("image", "audio")
+_LOOKED_AT = 200  # rows of a first chunk that show whether a column names files
 
 
-def digest_pictures(data: Data, inputs: Sequence[Input]) -> str | None:
-    """Of the bytes of every picture that a column names, in the order of the rows; None where no column does.
+def digest_named(data: Data, inputs: Sequence[Input]) -> str | None:
+    """Of the bytes of every picture or recording that a column names, in the order of the rows; None where no column does.
 
-    A picture that is missing or unreadable counts as missing here: preparation rejects its row, and says so.
+    One that is missing or unreadable counts as missing here: preparation rejects its row, and says so.
     """
     found = []
     for item in inputs:
@@ -38,7 +39,7 @@ def digest_pictures(data: Data, inputs: Sequence[Input]) -> str | None:
 
 
 def _columns(data: Data, item: Input) -> list[str]:
-    if item.source.provenance().get("format") == "images":
+    if item.source.provenance().get("format") in ("images", "audio"):
         return []
     try:
         first = head(item.source).head(_LOOKED_AT)
@@ -47,9 +48,9 @@ def _columns(data: Data, item: Input) -> list[str]:
     names = []
     for name in first.columns:
         given = data.columns[name].kind if name in data.columns else "auto"
-        if str(first[name].dtype) != "String" or given not in ("auto", "image"):
+        if str(first[name].dtype) != "String" or given not in ("auto", *_KINDS):
             continue
-        if given == "image" or infer_column(name, first[name], words=frozenset(), units=False).kind == "image":
+        if given in _KINDS or infer_column(name, first[name], words=frozenset(), units=False).kind in _KINDS:
             names.append(name)
     return names
 
