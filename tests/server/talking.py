@@ -30,7 +30,7 @@ from tradewind.release.bundle import Content, build
 from tradewind.release.golden import Golden, object_array
 from tradewind.release.registry import promote, register
 from tradewind.release.signing import key_pair, make_key_pair
-from tradewind.server import account, admin
+from tradewind.server import account, admin, widget
 from tradewind.server.app import create_app
 from tradewind.server.auth import Authenticator
 from tradewind.server.dialogue.talk import Script
@@ -158,7 +158,7 @@ def talking(
     subjects = Subjects(SubjectKey.open(home))
     app = create_app(
         shelf, gate, Settings(), observer=Observer(out=log), subjects=subjects,
-        extra_routers=[account.router, admin.router],
+        extra_routers=[account.router, admin.router, widget.router],
     )  # fmt: skip
     script = Script(product, Conversation.model_validate({**SETTINGS, **(settings or {})}), answers)
     talks = Talks.of(app.desk, database, home / "vault", [script, *more], environment=environment or {})

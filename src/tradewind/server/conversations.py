@@ -210,7 +210,14 @@ def _opened(request: Request, caller: Customer, talks: Talks, conversation_id: s
 
 
 def _refuse_origin(request: Request, caller: Customer, talks: Talks, product: str) -> None:
-    if caller.access.public and request.headers.get("origin") not in talks.talk(product).settings.widget.origins:
+    if not caller.access.public:
+        return
+    origin = request.headers.get("origin")
+    if origin is None and request.headers.get("sec-fetch-site") == "same-origin":
+        origin = (
+            f"{request.url.scheme}://{request.url.netloc}"  # browsers leave it out where a page asks its own server
+        )
+    if origin not in talks.talk(product).settings.widget.origins:
         raise Refused(
             "This key may not be used from here.", code="origin_refused", where="origin",
             hint="The product file names the pages that may: serve.conversation.widget.origins.",
