@@ -25,7 +25,8 @@ from tradewind.features.feature_set import FeatureSet
 from tradewind.features.passages import Document, Passage
 from tradewind.features.target import fit_target
 from tradewind.privacy.subjects import SubjectKey
-from tradewind.product.conversation import Conversation, Said
+from tradewind.product.answers import Variants
+from tradewind.product.conversation import Conversation
 from tradewind.release.bundle import Content, build
 from tradewind.release.golden import Golden, object_array
 from tradewind.release.registry import promote, register
@@ -48,8 +49,8 @@ TEXTS = {
     "complaint": ["I want to complain", "this is a complaint", "very bad service complaint", "我要投诉", "服务太差了投诉", "投诉你们"],
 }  # fmt: skip
 ANSWERS = {
-    "refund": Said(en="Refunds take five days.", zh="退款需要五天。"),
-    "delivery": Said(en="Your parcel arrives within three days.", zh="您的包裹三天内送达。"),
+    "refund": Variants(en="Refunds take five days.", zh="退款需要五天。"),
+    "delivery": Variants(en="Your parcel arrives within three days.", zh="您的包裹三天内送达。"),
 }
 PASSAGES = (
     Passage("Gift cards are valid for three years and can be used in every branch.", "Gift cards", line=4, last=4),
@@ -58,7 +59,7 @@ PASSAGES = (
 )
 ORIGIN = "https://shop.example"
 SETTINGS = {
-    "confidence": 0.6, "passage": 0.04, "clarify": 0.45, "widget": {"origins": [ORIGIN]},
+    "confidence": 0.6, "passage": 0.3, "clarify": 0.45, "widget": {"origins": [ORIGIN]},
     "handoff": {"intents": ["complaint"]}, "slots": {"order": r"TW-\d{6}"},
 }  # fmt: skip
 

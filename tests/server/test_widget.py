@@ -13,7 +13,7 @@ from tests.server.talking import ANSWERS, PASSAGES, open_shelf, talking
 from tradewind.business.database import Database
 from tradewind.clock import SystemClock
 from tradewind.features.passages import Document, Passage
-from tradewind.product.conversation import Said
+from tradewind.product.answers import Variants
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 EVIL = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
@@ -71,7 +71,7 @@ def site(tmp_path_factory):
     database = Database.open(f"sqlite:///{home / 'business.sqlite'}", clock=SystemClock())
     with shop() as (origin, pages):
         settings = {"widget": {"origins": [origin], "rate": "600/min", "begin": "600/min"}}
-        answers = {**ANSWERS, "refund": Said(en=f"Refunds {EVIL}", zh=f"退款 {EVIL}")}
+        answers = {**ANSWERS, "refund": Variants(en=f"Refunds {EVIL}", zh=f"退款 {EVIL}")}
         with talking(shelf, database, home, settings=settings, answers=answers) as site:
             site.origin, site.pages = origin, pages
             yield site

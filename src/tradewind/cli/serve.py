@@ -145,8 +145,7 @@ def _script(session: Session) -> Any:
     if serve.conversation is None:
         return None
     talk = _load("tradewind.server.dialogue.talk")
-    answers = getattr(getattr(serve, "answers", None), "texts", {})
-    return talk.Script(session.product.product, serve.conversation, answers)
+    return talk.Script(session.product.product, serve.conversation, dict(serve.answers.texts))
 
 
 def _kept(session: Session) -> Any:

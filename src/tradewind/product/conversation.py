@@ -7,43 +7,16 @@ Not here: the answer of an intent (`serve.answers`), what is known beside the in
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from tradewind.product.answers import Variants, VariantsField
 from tradewind.product.section import DurationField, Positive, Section
 from tradewind.tariff import RateField
 
-Language: TypeAlias = Literal["en", "zh"]
-LANGUAGES: tuple[Language, ...] = ("en", "zh")
-
 _ORIGIN = re.compile(r"^https?://[a-z0-9.-]+(:\d{1,5})?$|^https?://\[[0-9a-f:]+\](:\d{1,5})?$")
 _VARIABLE = r"^[A-Z][A-Z0-9_]{0,99}$"
-_LONGEST = 2000
-
-
-class Said(Section):
-    """One text in English and Chinese. Where one is missing the other is said."""
-
-    en: str = Field("", max_length=_LONGEST, description="In English")
-    zh: str = Field("", max_length=_LONGEST, description="In Chinese")
-
-    @model_validator(mode="after")
-    def _something(self) -> Said:
-        if not (self.en.strip() or self.zh.strip()):
-            raise ValueError("nothing is said: write a text, or {en: …, zh: …}")
-        return self
-
-    def within(self, language: Language) -> str:
-        wanted, other = (self.zh, self.en) if language == "zh" else (self.en, self.zh)
-        return wanted or other
-
-
-def _said(value: object) -> object:
-    return {"en": value, "zh": value} if isinstance(value, str) else value
-
-
-SaidField = Annotated[Said, BeforeValidator(_said, json_schema_input_type=str | Said)]
 
 
 class Outside(Section):
@@ -92,8 +65,8 @@ class Handoff(Section):
     )
     intents: list[str] = Field(default_factory=list, description="Intents that go to a person at once: complaint")
     queue: str = Field("support", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="The queue they wait in")
-    says: SaidField = Field(
-        Said(
+    says: VariantsField = Field(
+        Variants(
             en="I am passing you on to a colleague. Everything written here is passed on too.",
             zh="正在为您转接人工客服，之前的对话会一并转交。",
         ),
@@ -139,18 +112,18 @@ class Conversation(Section):
     handoff: HandoffField = Handoff()
     memory: Annotated[int, Field(ge=0, le=50)] = Field(6, description="So many last messages count for the next answer")
     keep: DurationField = Field("30d", description="How long a conversation is kept after its last message, sealed")
-    titles: dict[str, SaidField] = Field(
+    titles: dict[str, VariantsField] = Field(
         default_factory=dict, description="Intents in words, where it asks what was meant"
     )
     slots: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")], str] = Field(
         default_factory=dict,
         description="What to note for the person who takes over, as an expression: {order: 'TW-\\d{6}'}",
     )
-    greeting: SaidField = Field(
-        Said(en="Hello! How can I help you?", zh="您好！请问有什么可以帮您？"), description="The first words"
+    greeting: VariantsField = Field(
+        Variants(en="Hello! How can I help you?", zh="您好！请问有什么可以帮您？"), description="The first words"
     )
-    fallback: SaidField = Field(
-        Said(
+    fallback: VariantsField = Field(
+        Variants(
             en="I am not sure I understood. Could you put it in other words?",
             zh="抱歉，我没有完全理解，您能换一种说法吗？",
         ),

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tradewind.product.conversation import Language
+from tradewind.product.answers import Language
 
 DECAY = 0.5
 _TURNS = 2  # earlier messages of the user that a question may stand on

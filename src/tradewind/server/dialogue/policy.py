@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from tradewind.product.conversation import Conversation, Handoff, Language
+from tradewind.product.answers import Language, filled
+from tradewind.product.conversation import Conversation, Handoff
 
 Kind: TypeAlias = Literal["intent", "passage", "generated", "clarify", "handoff"]
 SURE = 0.9  # an intent that is so sure needs no passage beside it
@@ -90,6 +91,7 @@ class Understood:
     guess: Guess | None = None
     passages: Sequence[Found] = ()
     failures: int = 0
+    column: str = "text"  # that the message stands in, as answers may name it
 
 
 def asks_for_person(text: str, handoff: Handoff) -> bool:
@@ -112,7 +114,8 @@ def decide(seen: Understood, settings: Conversation, answers: Mapping[str, str],
             return Step(_handed(handoff, seen, known))
         best_score = max((one.score for one in seen.passages), default=0.0)
         if known.intent in answers and known.confidence >= best_score:
-            return Step(Answer("intent", answers[known.intent], known.confidence, known.intent))
+            values = {seen.column: seen.text, "label": known.intent, "confidence": f"{100 * known.confidence:.0f} %"}
+            return Step(Answer("intent", filled(answers[known.intent], values), known.confidence, known.intent))
     good = [one for one in seen.passages if one.score >= settings.passage][: settings.passages]
     if good:
         intent = known.intent if known is not None and known.confidence >= settings.confidence else None

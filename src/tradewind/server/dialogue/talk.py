@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 from tradewind.engines.generation import Sampling
 from tradewind.engines.retrieval import NO_FILTERS
 from tradewind.errors import InputError, TradewindError
-from tradewind.product.conversation import LANGUAGES, Conversation, Language, Said
+from tradewind.product.answers import Language, Variants
+from tradewind.product.conversation import Conversation
 from tradewind.server.desk import Desk, Work
-from tradewind.server.dialogue.memory import language_of, queries
+from tradewind.server.dialogue.memory import Query, language_of, queries
 from tradewind.server.dialogue.outside import OutsideModel
 from tradewind.server.dialogue.policy import SURE, Answer, Found, Guess, Understood, asks_for_person, decide
 from tradewind.server.dialogue.writing import Prompt, let_through, prompt_of
@@ -25,6 +26,7 @@ from tradewind.server.served import Labelled, Served
 from tradewind.server.served_language import ServedLanguage
 
 _OTHERS = 4
+_GOOD = 0.6  # a passage that is so good by the message alone needs no look back
 _OWN_MODEL_S = 20.0
 
 Talkative: TypeAlias = Served | ServedLanguage
@@ -36,7 +38,7 @@ class Script:
 
     product: str
     settings: Conversation
-    answers: Mapping[str, Said] = field(default_factory=dict)
+    answers: Mapping[str, Variants] = field(default_factory=dict)
 
     def answers_in(self, language: Language) -> dict[str, str]:
         return {intent: said.within(language) for intent, said in self.answers.items()}
@@ -84,10 +86,11 @@ class Talk:
         asked = queries(text, past.said)
         guess, passages = None, list[Found]()
         if self.settings.handoff is None or not asks_for_person(text, self.settings.handoff):
-            guess = await self._guess(work, served, [(one.text, one.weight) for one in asked])
+            guess = await self._guess(work, served, asked)
             if not self._sure(guess, answers):
-                passages = await self._passages(work, served, [(one.text, one.weight) for one in asked])
-        seen = Understood(text, language, guess, passages, past.failures)
+                passages = await self._passages(work, served, asked)
+        column = text_column(served) if isinstance(served, Served) else "text"
+        seen = Understood(text, language, guess, passages, past.failures, column)
         step = decide(seen, self.settings, answers, titles=self.script.titles_in(language))
         if step.write_from and (self.settings.answer.model or self._outside):
             written = await self._written(work, step.write_from, seen, past)
@@ -103,36 +106,38 @@ class Talk:
         handoff = self.settings.handoff
         return guess.intent in answers or (handoff is not None and guess.intent in handoff.intents)
 
-    async def _guess(self, work: Work, served: Talkative, asked: Sequence[tuple[str, float]]) -> Guess | None:
+    async def _guess(self, work: Work, served: Talkative, asked: Sequence[Query]) -> Guess | None:
         """The intent by the mean of what the model says of each question, weighed."""
         if not isinstance(served, Served):
             return None
         column = text_column(served)
-        answers = await self._desk.answers(work, served, [{column: text} for text, _ in asked])
-        whole = sum(weight for _, weight in asked)
+        answers = await self._desk.answers(work, served, [{column: one.text} for one in asked])
+        whole = sum(one.weight for one in asked)
         mixed = [0.0] * len(served.classes)
-        for (_, probabilities), (_, weight) in zip(cast(Sequence[Labelled], answers), asked, strict=True):
-            mixed = [sum_ + weight / whole * p for sum_, p in zip(mixed, probabilities, strict=True)]
+        for (_, probabilities), one in zip(cast(Sequence[Labelled], answers), asked, strict=True):
+            mixed = [sum_ + one.weight / whole * p for sum_, p in zip(mixed, probabilities, strict=True)]
         ranked = sorted(zip(served.classes, mixed, strict=True), key=lambda one: -one[1])
         (intent, confidence), others = ranked[0], ranked[1 : 1 + _OTHERS]
         return Guess(intent, confidence, others=others)
 
-    async def _passages(self, work: Work, served: Talkative, asked: Sequence[tuple[str, float]]) -> list[Found]:
-        """Passages by the best score that any of the questions gives them, weighed."""
-        if served.knowledge is None:
+    async def _passages(self, work: Work, served: Talkative, asked: Sequence[Query]) -> list[Found]:
+        """Passages for the message alone; where none of them is good, also those for it and what came before, each by the
+        best score that any question gives it, weighed."""
+        knowledge = served.knowledge
+        if knowledge is None:
             return []
         best: dict[tuple[str, int, str], Found] = {}
-        for text, weight in asked:
+        for query in asked:
             hits = await self._desk.aside(
-                work, found, self._desk, work.account, served.product, served.knowledge, text, self.settings.passages,
-                NO_FILTERS,
+                work, found, self._desk, work.account, served.product, knowledge, query.text, self.settings.passages, NO_FILTERS
             )  # fmt: skip
             for hit in hits:
-                one = Found(hit.source, hit.heading, hit.line, hit.confidence, hit.text)
+                one = Found(hit.source, hit.heading, hit.line, query.weight * hit.confidence, hit.text)
                 place = one.source, one.line, one.text
-                scored = replace(one, score=one.score * weight)
-                if place not in best or best[place].score < scored.score:
-                    best[place] = scored
+                if place not in best or best[place].score < one.score:
+                    best[place] = one
+            if max((one.score for one in best.values()), default=0.0) >= max(_GOOD, self.settings.passage):
+                break
         return sorted(best.values(), key=lambda one: -one.score)[: self.settings.passages]
 
     # ------------------------------------------------------------ writing
@@ -190,7 +195,7 @@ def text_column(served: Served) -> str:
 def past_of(messages: Sequence[Any], *, language: str, failures: int, memory: int) -> Past:
     """The last `memory` messages as the next answer needs them. `messages` are `business.conversations.Message`s."""
     said = [one.content.text for one in messages[-memory:] if one.content.author == "user"] if memory else []
-    known: Language = "zh" if language == LANGUAGES[1] else "en"
+    known: Language = "zh" if language == "zh" else "en"
     return Past(said, known, failures)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tradewind.product.conversation import Language
+from tradewind.product.answers import Language
 from tradewind.server.dialogue.policy import Answer, Found
 
 _CITED = re.compile(r"\[(\d{1,3})\]")
