@@ -45,7 +45,7 @@ def test_a_filled_in_product_file_misses_nothing():
 def test_rooms_that_were_not_examined_are_listed_as_not_measured():
     card = render(_document(sources()), "card", "md", language="en").decode()
     assert "| Fairness | measured |" in card
-    for room in ("Robustness", "Explanations", "Uncertainty", "Membership inference"):
+    for room in ("Robustness", "Explanations"):
         assert f"| {room} | not measured |" in card
 
 

@@ -102,6 +102,22 @@ def _cells_with_numbers(page: Page):
             yield cell
 
 
+@pytest.mark.parametrize(("language", "way"), [("en", "a penalty while training"), ("zh", "训练中的惩罚项")])
+def test_the_frontier_of_quality_and_gap_stands_in_the_report_by_strength(language, way):
+    page = lay_out(_document(sources()), "full", language=language)
+    rows = {row[0].text: [cell.text for cell in row] for row in _rows_of(page)}
+    assert "0.0712" in rows["0.0000"]
+    assert {"0.0401", "0.9000", "sex"} <= set(rows["0.5000"])
+    assert any(way in row for row in rows.values())
+    assert all(cell.key for row in _rows_of(page) if row[0].text == "0.5000" for cell in row[1:])
+
+
+def _rows_of(page):
+    return [
+        row for section in page.sections for block in section.blocks if isinstance(block, Table) for row in block.rows
+    ]
+
+
 @pytest.mark.parametrize("name", FRAMES)
 @pytest.mark.parametrize("kind", ["predictor", "language", "encoder"])
 def test_no_english_sentence_is_left_in_a_chinese_page(name, kind):

@@ -6,13 +6,14 @@ soon as it stands in the report. Not here: the other parts (`parts.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tradewind.release.transparency.page import Block, Cell, Table
 from tradewind.release.transparency.view import View
 
 # What tells the entries of a list apart, the first that there is; these stand in the name of a row, not in its columns.
 _NAMES = (
+    "strength",
     "column",
     "group",
     "name",
@@ -24,9 +25,9 @@ _NAMES = (
     "method",
     "feature",
     "label",
-    "strength",
     "share",
 )
+_OWN_NAMES = ("robustness", "membership")  # rooms whose entries have names of ours, not of the data
 _MOST_COLUMNS = 8
 
 
@@ -78,10 +79,10 @@ def verdicts(view: View) -> list[Block]:
         path = rest.split(".")
         if path[-1] == "verdict" and isinstance(one.value, str):
             parent = "trust." + ".".join(path[:-1])
-            shown = Cell(words.name(one.value), one.key, view.evidence(one))
-            rows.append(
-                (view.plain(_name(view, path[:-1])), view.cell(f"{parent}.value"), view.cell(f"{parent}.bound"), shown)
-            )
+            rows.append((
+                view.plain(_name(view, path[:-1])), view.cell(f"{parent}.value"), view.cell(f"{parent}.bound"),
+                _shown(view, one.key),
+            ))  # fmt: skip
     return [Table((words("what"), words("value"), words("bound"), words("verdict")), tuple(rows))] if rows else []
 
 
@@ -110,11 +111,10 @@ def room(name: str) -> Callable[[View], list[Block]]:
 def _table(view: View, name: str, rows: dict[tuple[str, ...], dict[str, str]]) -> list[Block]:
     words = view.words
     if set(rows) == {()}:
-        return view.facts([(words.name(leaf), key) for leaf, key in rows[()].items()])
+        facts = tuple((view.plain(words.name(leaf)), _shown(view, key)) for leaf, key in rows[()].items())
+        return [Table((words("what"), words("value")), facts)]
     leaves = list(dict.fromkeys(leaf for found in rows.values() for leaf in found))
-    own = {
-        leaf for leaf in leaves if leaf in _NAMES and (leaf == "name" or all(leaf in found for found in rows.values()))
-    }
+    own = {leaf for leaf in leaves if all(_names(found) == leaf for found in rows.values() if leaf in found)}
     shown = [leaf for leaf in leaves if leaf not in own][:_MOST_COLUMNS]
     if not shown:
         return []
@@ -126,12 +126,17 @@ def _table(view: View, name: str, rows: dict[tuple[str, ...], dict[str, str]]) -
     return [Table((words("what"), *(words.name(leaf) for leaf in shown)), cells)]
 
 
+def _names(found: Mapping[str, str]) -> str | None:
+    """What an entry is called by, of all that it says."""
+    return next((leaf for leaf in _NAMES if leaf in found), None)
+
+
 def _shown(view: View, key: str | None) -> Cell:
     if key is None:
         return Cell("")
     value = view.value(key)
-    if isinstance(value, str) and view.words.name(value) != value.replace("_", " "):
-        return Cell(view.words.name(value), key, view.evidence(view.statements[key]))
+    if isinstance(value, str) and (known := view.words.known(value)) is not None:
+        return Cell(known, key, view.evidence(view.statements[key]))
     return view.cell(key)
 
 
@@ -141,10 +146,9 @@ def _name(view: View, path: list[str]) -> str:
     for at, step in enumerate(path):
         here = "trust." + ".".join(path[: at + 1])
         if step.isdigit():
-            found = next(
-                (str(view.value(f"{here}.{name}")) for name in _NAMES if view.value(f"{here}.{name}") is not None), None
-            )
-            parts.append(found if found is not None else str(int(step) + 1))
+            found = next((one for name in _NAMES if (one := view.value(f"{here}.{name}")) is not None), None)
+            said = str(int(step) + 1) if found is None else view.shown(found)
+            parts.append(view.words.step(said) if path[0] in _OWN_NAMES else said)
         elif at > 0 and at == len(path) - 1:
             parts.append(view.words.step(step))
     return " · ".join(parts) or path[-1]

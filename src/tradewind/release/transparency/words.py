@@ -182,6 +182,30 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "delta": ("delta", "δ"),
     "accountant": ("accountant", "会计方法"),
     "clip": ("clip", "裁剪范数"),
+    "base_rate": ("base rate", "真实占比"),
+    "shapley": ("Shapley value", "Shapley 值"),
+    "training": ("training", "训练"),
+    "by": ("way", "方式"),
+    "chosen": ("chosen, from 0", "已选（自 0 起）"),
+    "goal": ("goal", "目标"),
+    "gap_goal": ("gap aimed at", "目标差距"),
+    "gap_seen": ("gap as counted", "直接统计的差距"),
+    "reached": ("reached", "已达到"),
+    "of": ("of", "所指比率"),
+    "quality": ("quality", "质量"),
+    "quality_name": ("quality is", "质量指标"),
+    "standard": ("severity for gates, from 0", "门槛所用强度（自 0 起）"),
+    "typing": ("typing", "打字错误"),
+    "homophones": ("homophones", "同音字"),
+    "lookalikes": ("lookalikes", "形近字"),
+    "synonyms": ("synonyms", "同义词"),
+    "image_noise": ("image noise", "图像噪声"),
+    "blur": ("blur", "模糊"),
+    "contrast": ("contrast", "对比度下降"),
+    "rotation": ("rotation", "旋转"),
+    "bias": ("predicted minus true", "预测减真实"),
+    "mean_predicted": ("mean predicted", "预测均值"),
+    "mean_true": ("mean true", "真实均值"),
 }  # fmt: skip
 
 _FIGURES_ZH: Mapping[str, str] = {
@@ -191,7 +215,13 @@ _FIGURES_ZH: Mapping[str, str] = {
     "perplexity": "困惑度", "loss": "损失", "pii_share": "含个人信息比例", "verbatim_share": "逐字重复比例", "longest_verbatim": "最长逐字重复",
     "demographic_parity_difference": "人口均等差", "demographic_parity_ratio": "人口均等比", "equalized_odds_difference": "均等几率差",
     "equalized_odds_ratio": "均等几率比", "equal_opportunity_difference": "机会均等差", "predictive_parity_difference": "预测均等差",
-    "accuracy_difference": "准确率差",
+    "accuracy_difference": "准确率差", "average_odds_difference": "平均几率差", "calibration_difference": "校准差", "mae_difference": "平均绝对误差差",
+    "mae_ratio": "平均绝对误差比", "rmse_difference": "均方根误差差", "bias_difference": "偏差差", "coverage": "覆盖率", "coverage_gap": "覆盖率与承诺之差",
+    "set_size": "集合大小", "interval_width": "区间宽度", "abstention_area": "弃答曲线面积", "domain_auroc": "外来行识别", "domain_alarms": "适用域误报",
+    "faithfulness": "理由的可信度", "surrogate_fidelity": "近似决策树一致性", "membership_auc": "成员推断面积", "membership_advantage": "成员推断优势",
+    "membership_tpr": "误报 1% 时识别率", "epsilon": "隐私预算", "robust_number_noise": "数值噪声下", "robust_out_of_range": "数值越界下", "robust_missing": "字段缺失下",
+    "robust_typing": "打字错误下", "robust_homophones": "同音字下", "robust_lookalikes": "形近字下", "robust_synonyms": "同义词下", "robust_image_noise": "图像噪声下",
+    "robust_blur": "模糊下", "robust_contrast": "对比度下降下", "robust_rotation": "旋转下",
 }  # fmt: skip
 
 
@@ -203,6 +233,14 @@ _VALUES: Mapping[str, tuple[str, str]] = {
     "not_needed": ("not needed", "不需要"), "unless_withdrawn": ("unless it is withdrawn", "撤回前有效"), "required": ("required", "必须"),
     "epochs": ("all epochs were done", "轮数用尽"), "early": ("no further gain (early stop)", "不再提升（提前停止）"),
     "steps": ("all steps were done", "步数用尽"), "mlm": ("masked words", "掩码词"), "lm": ("next token", "下一词元"),
+    "penalty": ("a penalty while training", "训练中的惩罚项"), "adversarial": ("an adversary", "对抗训练"),
+    "reweighing": ("weights of rows", "行加权"), "thresholds": ("a threshold for each group", "分组阈值"),
+    "demographic_parity": ("demographic parity", "人口均等"), "equalized_odds": ("equalized odds", "均等几率"),
+    "true positives": ("true positives", "真阳性率"), "false positives": ("false positives", "假阳性率"), "selected": ("selected", "判为正类的比例"),
+    "kept": ("kept", "兑现"), "below": ("below the promise", "低于承诺"), "above": ("above the promise", "高于承诺"),
+    "chance": ("within chance", "在偶然范围内"), "loss": ("loss", "按损失"), "compared": ("compared with like rows", "与相似行比较"),
+    "mean error": ("mean error", "平均误差"), "mean value": ("mean value", "平均值"),
+    "train": ("train", "训练集"), "train and validation": ("train and validation", "训练集与验证集"),
     "frozen": ("frozen", "冻结"), "full": ("all weights", "全部权重"), "lora": ("LoRA", "LoRA"), "none": ("none", "无"),
 }  # fmt: skip
 
@@ -235,6 +273,30 @@ _SENTENCES = tuple(
         ),
         (r"^only the class (.+) occurs in the split$", r"数据中只有类别 \1"),
         (r"^the positive class (.+) does not occur in the split$", r"数据中没有正类 \1"),
+        (r"^there is one group only$", "只有一个分组"),
+        (
+            r"^fewer than (\d+) rows behind a rate of (.+) and (\d+) more$",
+            r"\2 等分组的某项比率背后不足 \1 行（另有 \3 个分组）",
+        ),
+        (r"^fewer than (\d+) rows behind a rate of (.+)$", r"\2 的某项比率背后不足 \1 行"),
+        (
+            r"^(.+): fewer than (\d+) rows behind a rate of (.+) and (\d+) more$",
+            r"\1：\3 等分组的某项比率背后不足 \2 行（另有 \4 个分组）",
+        ),
+        (r"^(.+): fewer than (\d+) rows behind a rate of (.+)$", r"\1：\3 的某项比率背后不足 \2 行"),
+        (r"^(.+): there is one group only$", r"\1：只有一个分组"),
+        (r"^(.+): every value is missing$", r"\1：全部缺失"),
+        (r"^(.+): nearly every row has a value of its own$", r"\1：几乎每行取值都不同"),
+        (r"^(\d+) intersections are more than (\d+)$", r"交叉分组有 \1 个，超过 \2 个"),
+        (
+            r"^validation has too few rows for the promise: intervals are open$",
+            "验证集行数不足以兑现承诺：区间一端开放",
+        ),
+        (
+            r"^(\w+) on (?:validation|train); largest difference of .+ between groups(?: of (.+?))? on (?:train|train and validation)(?: in "
+            r"standard deviations of the target)?, rates of few rows drawn towards that of all$",
+            r"质量为 \1；各组间差距的最大值，行数少的分组的比率向总体收缩",
+        ),
         (r"^the split has no rows$", "数据为空"),
         (r"^the target has one value only in the split$", "目标只有一个取值"),
         (r"^it is undefined on this split$", "在此数据上无定义"),
@@ -255,7 +317,14 @@ class Words:
 
     def name(self, word: str) -> str:
         """A word of the evidence, where it is known; else as it stands there, underscores as blanks."""
-        return _WORDS[word][self._at] if word in _WORDS else word.replace("_", " ")
+        spoken = word.replace("_", " ")
+        return next((_WORDS[one][self._at] for one in (word, spoken) if one in _WORDS), spoken)
+
+    def known(self, word: str) -> str | None:
+        """A word that a room of trust says, as people read it; None for one that nobody knows, such as a name of the data."""
+        if word in _VALUES:
+            return self.value(word)
+        return self.name(word) if word in _WORDS or word.replace("_", " ") in _WORDS else None
 
     def step(self, word: str) -> str:
         """A key on the way to a value: in English as the evidence spells it."""
