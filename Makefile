@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= $(or $(TRADEWIND_DATA),../shared/data)
 
-.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated reasons coverage privacy robustness fairness lock clean
+.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated reasons coverage privacy robustness fairness speech lock clean
 
 help:
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -83,6 +83,9 @@ privacy: install  ## what a privacy budget costs, and the membership audit, on r
 
 fairness: install  ## fair training on $(DATA) beside fairlearn's ExponentiatedGradient
 	cd benchmarks && ../$(BIN)/python fairness.py --data $(abspath $(DATA))
+
+speech: install  ## log-mel spectra beside torch and transformers, commands beside simple models
+	$(BIN)/python benchmarks/audio.py
 
 lock: install  ## write requirements.lock from what .venv holds
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' | grep -vE ' @ |^-e |^tradewind' > requirements.lock

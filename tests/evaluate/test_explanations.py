@@ -276,7 +276,7 @@ def test_the_page_says_it_in_both_languages(written):
         assert page.count("<svg") == page.count("</svg>")
 
 
-@pytest.mark.parametrize("kind", ["columns", "text", "image"])
+@pytest.mark.parametrize("kind", ["columns", "text", "image", "audio"])
 def test_the_page_of_every_kind_of_product(make_inputs, kind):
     report = evaluate(make_inputs(2))
     part = said(examined())

@@ -16,7 +16,8 @@ def check_answers(session: Session) -> None:
     version = registry.find("live") if "live" in registry.aliases else registry.versions[-1]
     folder = registry.path(version)
     classes = read_json(folder / "manifest.json").get("classes", [])
-    columns = list(read_json(folder / "schema.json")["input"]["properties"])
+    schemas = read_json(folder / "schema.json")["input"]["properties"]
+    columns = [name for name, schema in schemas.items() if "contentEncoding" not in schema]  # no file is put into a text
     for name, places in answers.places().items():
         where = f"{session.folder}: serve.answers.{f'texts.{name}' if name else 'fallback'}"
         if name and name not in classes:

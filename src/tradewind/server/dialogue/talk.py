@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 from tradewind.engines.generation import Sampling
 from tradewind.engines.retrieval import NO_FILTERS
 from tradewind.errors import InputError, TradewindError
-from tradewind.product.answers import Language, Variants
+from tradewind.product.answers import Language, Variants, filled
 from tradewind.product.conversation import Conversation
 from tradewind.server.desk import Desk, Work
 from tradewind.server.dialogue.memory import Query, language_of, queries
@@ -41,7 +41,8 @@ class Script:
     answers: Mapping[str, Variants] = field(default_factory=dict)
 
     def answers_in(self, language: Language) -> dict[str, str]:
-        return {intent: said.within(language) for intent, said in self.answers.items()}
+        """A text without the values of a row, which a message has not: `{order}` is left out."""
+        return {intent: filled(said.within(language), {"label": intent}) for intent, said in self.answers.items()}
 
     def titles_in(self, language: Language) -> dict[str, str]:
         return {intent: said.within(language) for intent, said in self.settings.titles.items()}
