@@ -10,7 +10,8 @@ from tests.features.sounds import file_of, noise, tone
 from tradewind.artifacts import Workspace
 from tradewind.data.dataset import prepare
 from tradewind.data.inference import infer_column
-from tradewind.product import Product
+from tradewind.data.reading import raw_rows
+from tradewind.product import Clean, Product, Source
 
 
 def product_of(**data):
@@ -74,3 +75,20 @@ def test_bytes_are_recordings_or_pictures_by_how_they_begin():
     words = frozenset()
     assert infer_column("x", pl.Series("x", [None, file_of(tone())]), words=words, units=True).kind == "audio"
     assert infer_column("x", pl.Series("x", [b"\x89PNG"]), words=words, units=True).kind == "image"
+
+
+def test_rows_to_predict_are_refused_as_the_api_refuses_them(calls):
+    dataset = made(calls, source="calls", columns={"audio": {"kind": "audio", "maximum": 2}})
+    names = ["high/01.wav", "low/silent.wav", "low/long.flac", "low/junk.mp3", "gone.wav", ""]
+    (calls / "new.csv").write_text(
+        "audio,x\n" + "\n".join(f"{name and 'calls/' + name},1" for name in names), encoding="utf-8"
+    )
+    source = Source(path="new.csv")
+    rows = raw_rows(source, dataset.features, clean=Clean(), base=calls, memory=1 << 28)
+    chunks = list(rows.chunks())
+    assert np.concatenate([chunk.lines for chunk in chunks]).tolist() == [2, 7]
+    assert [value is None for chunk in chunks for value in chunk.values["audio"]] == [False, True]
+    assert [(one.line, one.code) for one in rows.rejects] == [
+        (3, "audio_silent"), (4, "audio_too_long"), (5, "audio_unreadable"), (6, "audio_unreadable"),
+    ]  # fmt: skip
+    assert not any(str(calls) in one.reason for one in rows.rejects)

@@ -17,7 +17,9 @@ def check_answers(session: Session) -> None:
     folder = registry.path(version)
     classes = read_json(folder / "manifest.json").get("classes", [])
     schemas = read_json(folder / "schema.json")["input"]["properties"]
-    columns = [name for name, schema in schemas.items() if "contentEncoding" not in schema]  # no file is put into a text
+    columns = [
+        name for name, schema in schemas.items() if "contentEncoding" not in schema
+    ]  # no file is put into a text
     for name, places in answers.places().items():
         where = f"{session.folder}: serve.answers.{f'texts.{name}' if name else 'fallback'}"
         if name and name not in classes:

@@ -5,7 +5,7 @@ Not here: splits, copies, targets (`steps.py`). A column that the file lacks is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -24,6 +24,8 @@ from tradewind.errors import DataError
 from tradewind.features.column import Values
 from tradewind.features.feature_set import FeatureSet
 from tradewind.product import Clean, ColumnKind, Source
+
+_SHOWN = 200  # characters of a rejected value that are kept
 
 
 @dataclass(frozen=True)
@@ -70,23 +72,32 @@ class RawRows:
     def _files(
         self, name: str, kind: str, typed: pl.DataFrame, file: str, lines: NDArray[np.int64]
     ) -> tuple[pl.DataFrame, NDArray[np.bool_]]:
-        """Paths as bytes; rows whose file cannot be opened are rejected."""
+        """Paths as bytes; rows whose file cannot be opened or is no sound picture or recording are rejected, as the API
+        refuses them. A row that names none keeps a missing value."""
+        (column,) = (one for one in self.features.columns if one.name == name)
+        received: Callable[[object], bytes] = column.received  # type: ignore[attr-defined]  # columns of files have it
         contents: list[bytes | None] = []
-        for value, line in zip(typed[name].to_list(), lines.tolist(), strict=True):
+        kept = np.ones(len(lines), dtype=np.bool_)
+        for row, value in enumerate(typed[name].to_list()):
+            content = None
             try:
-                contents.append(
-                    value if value is None or isinstance(value, bytes) else Path(self.source.locate(value)).read_bytes()
-                )
+                if value is not None:
+                    content = value if isinstance(value, bytes) else Path(self.source.locate(value)).read_bytes()
+                    received(content)
             except (OSError, DataError) as error:
-                self.rejects.append(
-                    Reject(
-                        file, line, f"{name}: the {kind} cannot be read ({error}).", f"{kind}_unreadable", str(value)
-                    )
-                )
-                contents.append(None)
-        kept = np.array([content is not None for content in contents], dtype=np.bool_)
+                code, reason = _told(error, kind)
+                self.rejects.append(Reject(file, int(lines[row]), f"{name}: {reason}", code, str(value)[:_SHOWN]))
+                kept[row] = False
+            contents.append(content)
         series = pl.Series(name, contents, dtype=pl.Binary)
         return typed.with_columns(series).filter(pl.Series(kept)), kept
+
+
+def _told(error: OSError | DataError, kind: str) -> tuple[str, str]:
+    """The code and the reason of a file that cannot be used."""
+    if isinstance(error, DataError):
+        return error.code.removeprefix(f"{error.family}."), error.message
+    return f"{kind}_unreadable", f"the file cannot be read ({error.strerror})."
 
 
 def raw_rows(
