@@ -59,9 +59,9 @@ def test_few_rows_give_no_verdict():
 def test_the_area_and_its_interval_agree_with_a_reference():
     random = np.random.default_rng(0)
     ours, theirs = np.round(random.normal(0.5, 1, 300), 1), np.round(random.normal(0, 1, 200), 1)
-    value, low, high = membership.area(ours, theirs)
+    value, low, high = area_above(ours, theirs)
     assert value == pytest.approx(roc_auc_score(np.r_[np.ones(300), np.zeros(200)], np.r_[ours, theirs]))
-    again_ = [membership.area(random.choice(ours, 300), random.choice(theirs, 200))[0] for _ in range(400)]
+    again_ = [area_above(random.choice(ours, 300), random.choice(theirs, 200))[0] for _ in range(400)]
     assert (high - low) / 2 == pytest.approx(1.96 * np.std(again_), rel=0.15)
 
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from tradewind.errors import ArtifactError
-from tradewind.evaluate import explanations, fairness, membership, retrieval, robustness, uncertainty
+from tradewind.evaluate import explanations, fairness, membership, retrieval, robustness, screening, uncertainty
 from tradewind.evaluate.figures import Figure
 from tradewind.evaluate.trust import Context, Examined, Room, TrustPart, Witness
 from tradewind.files import write_bytes
@@ -26,6 +26,7 @@ ROWS_OF_TRAIN = 20_000
 
 ROOMS: tuple[Room, ...] = (
     cast(Room, fairness),
+    cast(Room, screening),
     cast(Room, robustness),
     cast(Room, explanations),
     cast(Room, uncertainty),

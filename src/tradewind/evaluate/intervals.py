@@ -1,5 +1,5 @@
 """Bootstrap intervals: every figure of every predictor on the same resamples, so that differences are paired. Beside them
-the exact interval of a share.
+the exact interval of a share, and that of an area under a curve.
 
 Not here: the figures themselves (`metrics.py`).
 
@@ -121,3 +121,21 @@ def exact_share(hits: int, rows: int) -> tuple[float, float]:
     low = float(betaincinv(hits, rows - hits + 1, tail)) if hits else 0.0
     high = float(betaincinv(hits + 1, rows - hits, 1 - tail)) if hits < rows else 1.0
     return low, high
+
+
+def area_above(upper_m: Floats, lower_n: Floats) -> tuple[float, float, float]:
+    """The chance that one of `upper_m` lies above one of `lower_n`, ties half, with its normal interval at 95 % (DeLong, DeLong,
+    Clarke-Pearson 1988)."""
+    above_m = _ranks(upper_m, lower_n)
+    above_n = 1 - _ranks(lower_n, upper_m)
+    value = float(above_m.mean())
+    variance = sum(float(one.var(ddof=1)) / len(one) for one in (above_m, above_n) if len(one) > 1)
+    reach = 1.96 * variance**0.5
+    return value, max(0.0, value - reach), min(1.0, value + reach)
+
+
+def _ranks(ours: Floats, theirs: Floats) -> Floats:
+    """The share of theirs below each of ours, ties half."""
+    theirs = np.sort(theirs)
+    found: Floats = (np.searchsorted(theirs, ours, "left") + np.searchsorted(theirs, ours, "right")) / (2 * len(theirs))
+    return found

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.evaluate.figures import Figure, rounded
-from tradewind.evaluate.intervals import exact_share
+from tradewind.evaluate.intervals import area_above, exact_share
 from tradewind.evaluate.trust import Context, Examined, Part, TrustPart, Witness
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -144,7 +144,7 @@ class Attack:
     @classmethod
     def of(cls, member_m: Floats, other_n: Floats) -> Attack:
         return cls(
-            area(member_m, other_n), _advantage(member_m, other_n),
+            area_above(member_m, other_n), _advantage(member_m, other_n),
             {rate: _found(member_m, other_n, rate) for rate in _RATES}, _curve(member_m, other_n),
         )  # fmt: skip
 
@@ -168,23 +168,6 @@ class Attack:
 def _ends(found: tuple[float, float, float] | None) -> dict[str, float | None]:
     value, low, high = (None, None, None) if found is None else (rounded(one) for one in found)
     return {"value": value, "low": low, "high": high}
-
-
-def area(member_m: Floats, other_n: Floats) -> tuple[float, float, float]:
-    """The chance that a member scores above another row, with its normal interval (DeLong, DeLong, Clarke-Pearson 1988)."""
-    above_m = _ranks(member_m, other_n)
-    above_n = 1 - _ranks(other_n, member_m)
-    value = float(above_m.mean())
-    variance = sum(float(one.var(ddof=1)) / len(one) for one in (above_m, above_n) if len(one) > 1)
-    reach = 1.96 * variance**0.5
-    return value, max(0.0, value - reach), min(1.0, value + reach)
-
-
-def _ranks(ours: Floats, theirs: Floats) -> Floats:
-    """The share of theirs below each of ours, ties half."""
-    theirs = np.sort(theirs)
-    found: Floats = (np.searchsorted(theirs, ours, "left") + np.searchsorted(theirs, ours, "right")) / (2 * len(theirs))
-    return found
 
 
 def _advantage(member_m: Floats, other_n: Floats) -> tuple[float, float, float]:

@@ -86,6 +86,26 @@ def choose(rule: str | float, positive_N: Floats, truth_N: NDArray[np.bool_], we
     return Threshold(rounded(float(cuts[at])) or 0.0, rule, rounded(float(values[at])))
 
 
+def at_share(positive_n: Floats, truth_n: NDArray[np.bool_], share: float, *, of: str) -> float:
+    """The bound that keeps the `of` (sensitivity or specificity) at `share` or more of the rows, and the other one as high as
+    it can be: of the sensitivity the largest such bound, of the specificity the smallest.
+
+    A row counts as positive from the bound on. Bounds lie midway between neighbouring scores, so that a row a hair away is
+    answered alike. 0.5 where there is no row to judge by.
+    """
+    judged_n = np.sort(positive_n[truth_n if of == "sensitivity" else ~truth_n])
+    if not len(judged_n):
+        return 0.5
+    needed = int(np.ceil(share * len(judged_n) - 1e-9))  # rows on the right side of the bound
+    edge = judged_n[len(judged_n) - needed] if of == "sensitivity" else judged_n[needed - 1]
+    every_n = np.unique(positive_n)
+    if of == "sensitivity":
+        below_n = every_n[every_n < edge]
+        return float((edge + (below_n[-1] if len(below_n) else 0.0)) / 2)
+    above_n = every_n[every_n > edge]
+    return float((edge + above_n[0]) / 2) if len(above_n) else float(np.nextafter(edge, np.inf))
+
+
 def objective(rule: str, hits: Floats, claimed: Floats, positives: float, total: float) -> Floats:
     """The rule's figure for each cut, from weights of hits and of rows claimed positive."""
     if rule == "f1":
