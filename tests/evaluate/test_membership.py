@@ -12,6 +12,7 @@ from tradewind.artifacts import Workspace
 from tradewind.data.dataset import prepare
 from tradewind.evaluate import membership
 from tradewind.evaluate.examination import Examination, again, write_witnesses
+from tradewind.evaluate.intervals import area_above
 from tradewind.evaluate.recompute import recompute
 from tradewind.evaluate.report import evaluate, write
 from tradewind.evaluate.trust import Outputs, Part

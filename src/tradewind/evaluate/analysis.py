@@ -221,10 +221,12 @@ def _prepare(name: str, predictions: Predictions, basis: Basis) -> _Prepared:
     if basis.positive is not None:
         threshold = thresholds.Threshold(0.5, "half", note="there is no validation split")
         if checked is not None:
-            threshold = thresholds.choose(
-                basis.settings.threshold, scores["validation"][:, basis.positive], checked.target_n == basis.positive,
+            threshold = _threshold(
+                basis.settings,
+                scores["validation"][:, basis.positive],
+                checked.target_n == basis.positive,
                 _weights(checked),
-            )  # fmt: skip
+            )
     cuts = {}
     if name == MODEL and threshold is not None:
         cuts = {
@@ -233,6 +235,18 @@ def _prepare(name: str, predictions: Predictions, basis: Basis) -> _Prepared:
             if part.shift_n is not None
         }
     return _Prepared(temperature, threshold, scores, cuts)
+
+
+def _threshold(
+    settings: Evaluate, positive_n: Floats, truth_n: NDArray[np.bool_], weight_n: Floats
+) -> thresholds.Threshold:
+    rule = settings.threshold
+    if rule not in ("specificity", "sensitivity"):
+        return thresholds.choose(rule, positive_n, truth_n, weight_n)
+    share = settings.specificity if rule == "specificity" else settings.sensitivity
+    assert share is not None
+    bound = thresholds.at_share(positive_n, truth_n, share, of=str(rule))
+    return thresholds.Threshold(rounded(bound) or 0.0, str(rule), share)
 
 
 def _weights(part: SplitPredictions) -> Floats:

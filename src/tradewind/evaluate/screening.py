@@ -139,9 +139,9 @@ def _benefit(score_N: Floats, ill_N: Flags) -> dict[str, list[float | None]]:
 def _figures(
     held: str, share: float, bound: float, point: Mapping[str, Any], *, rows: int, validation: int
 ) -> dict[str, Figure]:
-    """`sensitivity_at_specificity_0.90`, and the specificity that test rows really had there."""
+    """`sensitivity_at_specificity_90`, and the specificity that test rows really had there. No name holds a point: paths do."""
     how = f"at the bound {bound:.4g}, which gave a {held} of {share:g} or more on {validation} validation rows; exact 95 % interval"
-    label = f"{share:.2f}" if round(share, 2) == share else f"{share:g}"
+    label = f"{100 * share:g}".replace(".", "_")
     named = {
         f"{_OTHER[held]}_at_{held}_{label}": (_OTHER[held], f"{_OTHER[held]} on test rows {how}"),
         f"{held}_reached_{label}": (held, f"{held} on test rows {how}"),

@@ -14,6 +14,7 @@ from tradewind.evaluate import (
     membership_words,
     retrieval_words,
     robustness_words,
+    screening_words,
     uncertainty_words,
 )
 
@@ -197,6 +198,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     **explanations_words.WORDS,
     **uncertainty_words.WORDS,
     **fairness_words.WORDS,
+    **screening_words.WORDS,
     **membership_words.WORDS,
     **retrieval_words.WORDS,
 }  # fmt: skip
@@ -226,6 +228,7 @@ _FIGURES: Mapping[str, tuple[str, str]] = {
     **explanations_words.FIGURES,
     **uncertainty_words.FIGURES,
     **fairness_words.FIGURES,
+    **screening_words.FIGURES,
     **membership_words.FIGURES,
     **retrieval_words.FIGURES,
 }
@@ -282,7 +285,8 @@ class Strings:
     def figure(self, name: str) -> str:
         """A figure's name to read; of `NAME:COLUMN` with the column behind it."""
         base, _, column = name.partition(":")
-        words = _FIGURES[base][self._at] if base in _FIGURES else base.replace("_", " ")
+        known, share = screening_words.parted(base)
+        words = _FIGURES[known][self._at].format(share=share) if known in _FIGURES else base.replace("_", " ")
         return f"{words} ({column})" if column else words
 
     def reason(self, sentence: str) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tradewind.gate_rules import contradiction, parse
-from tradewind.product.section import Place, Positive, Section, misplaced
+from tradewind.product.section import Place, Positive, Section, Share, misplaced
 
 
 def _gate(value: object) -> object:
@@ -33,19 +33,38 @@ Gates = Annotated[dict[str, Gate], AfterValidator(_possible)]
 
 class Evaluate(Section):
     gates: Gates = Field(default_factory=dict)
-    threshold: Literal["auto", "half", "accuracy", "f1", "balanced_accuracy"] | float = Field(
-        "auto", description="How the probability from which a row counts as positive is chosen, on validation"
+    threshold: Literal["auto", "half", "accuracy", "f1", "balanced_accuracy", "specificity", "sensitivity"] | float = (
+        Field("auto", description="How the probability from which a row counts as positive is chosen, on validation")
     )
     positive: str | None = Field(
         None, description="The class that counts as positive, of two; the rarer one by default"
     )
+    negative: str | None = Field(
+        None,
+        description="Of more than two classes the one without a finding: sensitivity is that of all others together",
+    )
+    specificity: Share | None = Field(
+        None, description="Report the sensitivity at this specificity, chosen on validation and judged on test"
+    )
+    sensitivity: Share | None = Field(None, description="Report the specificity at this sensitivity, likewise")
     calibrate: bool = True
     baselines: bool = True
     bootstrap: Annotated[int, Field(ge=0)] = Field(500, description="Resamples behind each interval")
     slices: list[str] | Literal["auto"] = "auto"
     examine: (
         Literal["auto"]
-        | list[Literal["fairness", "robustness", "explanations", "uncertainty", "membership", "intents", "retrieval"]]
+        | list[
+            Literal[
+                "fairness",
+                "screening",
+                "robustness",
+                "explanations",
+                "uncertainty",
+                "membership",
+                "intents",
+                "retrieval",
+            ]
+        ]
     ) = Field("auto", description="What is examined beside quality; all that applies by default")
     fairness_least: Positive = Field(
         10, description="Rows that a group must have behind each of its rates before a verdict rests on it"
@@ -75,6 +94,15 @@ class Evaluate(Section):
         1_000_000, description="Generation: tokens of a split that are scored, the first ones"
     )
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _operating_point(self) -> Evaluate:
+        if self.threshold in ("specificity", "sensitivity") and getattr(self, str(self.threshold)) is None:
+            raise misplaced(
+                ("evaluate", "threshold"), f"it is to be set by {self.threshold}, but evaluate.{self.threshold} says none",
+                hint=f"Add {self.threshold}: 0.9.",
+            )  # fmt: skip
+        return self
 
 
 class Explain(Section):

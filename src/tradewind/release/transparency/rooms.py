@@ -41,7 +41,7 @@ def sensitive(view: View) -> list[Block]:
     return [*blocks, *found] or view.remark("no_sensitive")
 
 
-ROOMS = ("fairness", "robustness", "explanations", "uncertainty", "membership")
+ROOMS = ("fairness", "screening", "robustness", "explanations", "uncertainty", "membership")
 
 
 def rooms(view: View) -> list[Block]:

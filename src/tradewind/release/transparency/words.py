@@ -118,7 +118,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     # rooms of trust
     "room": ("Examined for", "检验项目"), "state": ("State", "状态"), "examined": ("measured", "已测量"), "not_measured": ("not measured", "未测量"),
     "fairness": ("Fairness", "公平性"), "robustness": ("Robustness", "稳健性"), "explanations": ("Explanations", "解释"),
-    "uncertainty": ("Uncertainty", "不确定性"), "membership": ("Membership inference", "成员推断"),
+    "screening": ("Sensitivity and specificity", "灵敏度与特异度"), "uncertainty": ("Uncertainty", "不确定性"), "membership": ("Membership inference", "成员推断"),
     "group": ("group", "组"), "low": ("Low", "下限"), "high": ("High", "上限"), "bound": ("Bound", "界限"), "enough": ("Enough rows", "数据足够"),
     "ends": ("Between", "两端"), "least": ("Least rows of a group", "每组最少行数"), "left_out": ("Left out", "未计入"), "coverage": ("Coverage", "覆盖率"),
     # what rooms of trust call their own

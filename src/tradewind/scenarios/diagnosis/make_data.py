@@ -3,14 +3,18 @@
 Nobody's picture and nobody's data: lungs, ribs, spine and heart are drawn by code. Opacities differ in strength, so that the
 picture alone does not settle every case; temperature and cough tell the rest.
 
+Half of the pictures are DICOM where pydicom is installed, of 12 bits and some of them inverted, as scanners write them.
+
 Legend: S side in pixels; brightness runs from 0, black, to 1.
 """
 
 from __future__ import annotations
 
 import csv
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +22,15 @@ from PIL import Image
 
 Floats: TypeAlias = NDArray[np.float64]
 
-PATIENTS = 480
+PATIENTS = 400
 SIDE = 64
 SITES = ("north", "south", "harbour")
+_SUFFIX = ".png" if find_spec("pydicom") is None else ".dcm"
 COLUMNS = ("scan", "age", "sex", "temperature", "cough", "site", "finding")
 
 
 def make(folder: Path, *, seed: int = 0) -> None:
-    """Writes `data/patients.csv` and the pictures that it names, `data/scans/*.png`, below `folder`."""
+    """Writes `data/patients.csv` and the pictures that it names, `data/scans/*.png` and `*.dcm`, below `folder`."""
     random = np.random.default_rng(seed)
     scans = folder / "data" / "scans"
     scans.mkdir(parents=True, exist_ok=True)
@@ -34,8 +39,12 @@ def make(folder: Path, *, seed: int = 0) -> None:
         table.writerow(COLUMNS)
         for number in range(PATIENTS):
             ill = bool(random.random() < 0.4)
-            name = f"{number:04d}.png"
-            _as_png(_chest(random, strength=_strength(random) if ill else 0.0), scans / name)
+            picture = _chest(random, strength=_strength(random) if ill else 0.0)
+            name = f"{number:04d}{_SUFFIX if number % 2 else '.png'}"
+            if name.endswith(".dcm"):
+                _as_dicom(picture, scans / name, inverted=number % 6 == 1)
+            else:
+                _as_png(picture, scans / name)
             table.writerow([f"scans/{name}", *_clinic(random, ill=ill), "pneumonia" if ill else "normal"])
 
 
@@ -46,15 +55,15 @@ def _clinic(random: np.random.Generator, *, ill: bool) -> tuple[int, str, str, s
     """Age, sex, temperature, cough, site."""
     age = int(random.integers(18, 92))
     sex = "female" if random.random() < 0.5 else "male"
-    degrees = 36.8 + (1.1 if ill else 0.0) + random.normal(0, 0.6)
+    degrees = 36.8 + (1.3 if ill else 0.0) + random.normal(0, 0.6)
     cough = "yes" if random.random() < (0.75 if ill else 0.3) else "no"
     temperature = "" if random.random() < 0.05 else f"{degrees:.1f}"
     return age, sex, temperature, cough, SITES[int(random.integers(len(SITES)))]
 
 
 def _strength(random: np.random.Generator) -> float:
-    """Brightness that an opacity adds: one in five is faint."""
-    return float(random.uniform(0.04, 0.1) if random.random() < 0.2 else random.uniform(0.2, 0.4))
+    """Brightness that an opacity adds: about one in seven is faint."""
+    return float(random.uniform(0.04, 0.1) if random.random() < 0.15 else random.uniform(0.25, 0.45))
 
 
 # ---------------------------------------------------------------- the picture
@@ -76,7 +85,7 @@ def _chest(random: np.random.Generator, *, strength: float) -> Floats:
     shade += 0.2 * _oval(x, y, centre=(0.55, 0.66), radius=(0.13, 0.12), soft=0.03)
     for _ in range(int(random.integers(2, 6))):  # vessels
         shade += 0.06 * _blob(random, x, y, lungs, size=(0.015, 0.03))
-    shade += strength * _blob(random, x, y, lungs, size=(0.05, 0.09))
+    shade += strength * _blob(random, x, y, lungs, size=(0.06, 0.1))
     exposed = 0.5 + (shade - 0.4) * random.uniform(0.8, 1.2) + random.normal(0, 0.04)
     grain: Floats = exposed + random.normal(0, 0.03, size=exposed.shape)
     return np.clip(grain, 0.0, 1.0)
@@ -103,6 +112,28 @@ def _blob(
 
 def _as_png(picture_SS: Floats, path: Path) -> None:
     Image.fromarray(np.round(picture_SS * 255).astype(np.uint8)).save(path)
+
+
+def _as_dicom(picture_SS: Floats, path: Path, *, inverted: bool) -> None:
+    """12 bits with a window; `inverted`: MONOCHROME1, whose smallest value is white."""
+    dataset, uid = import_module("pydicom.dataset"), import_module("pydicom.uid")
+    meta = dataset.FileMetaDataset()
+    meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = uid.UID("1.2.840.10008.5.1.4.1.1.1.1")  # digital X-ray, for presentation
+    meta.MediaStorageSOPInstanceUID = uid.generate_uid(entropy_srcs=[path.name])
+    stored = np.round((1.0 - picture_SS if inverted else picture_SS) * 4095).astype(np.uint16)
+    header: dict[str, Any] = {
+        "SOPClassUID": meta.MediaStorageSOPClassUID, "SOPInstanceUID": meta.MediaStorageSOPInstanceUID, "Modality": "DX",
+        "BodyPartExamined": "CHEST", "ViewPosition": "PA", "Rows": SIDE, "Columns": SIDE, "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME1" if inverted else "MONOCHROME2", "BitsAllocated": 16, "BitsStored": 12,
+        "HighBit": 11, "PixelRepresentation": 0, "WindowCenter": 2048, "WindowWidth": 4096, "BurnedInAnnotation": "NO",
+        "PixelData": stored.tobytes(),
+    }  # fmt: skip
+    file = dataset.FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+    for name, value in header.items():
+        setattr(file, name, value)
+    file["PixelData"].VR = "OW"
+    file.save_as(path, enforce_file_format=True)
 
 
 if __name__ == "__main__":
