@@ -15,6 +15,7 @@ from tradewind.cli.knowledge import INDEX, build_knowledge
 from tradewind.cli.learnt import remember
 from tradewind.cli.paper import paper, stated
 from tradewind.cli.prepare import prepare
+from tradewind.cli.purpose import refuse_unstated
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
 from tradewind.cli.stories import story_of
 from tradewind.cli.train import train
@@ -40,6 +41,7 @@ _INT8_ROWS = 2000
 def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: JsonOption = False) -> None:
     """Make a signed bundle that predicts without PyTorch."""
     session = Session.open(directory, changes)
+    refuse_unstated(session.product)
     story = story_of(session.product.task)
     if story is not None:
         story.release(session)

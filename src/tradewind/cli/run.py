@@ -7,6 +7,7 @@ from rich.table import Table
 from tradewind.cli.evaluate import evaluate, refuse
 from tradewind.cli.examine import lexicon_of
 from tradewind.cli.prepare import prepare
+from tradewind.cli.purpose import refuse_unstated
 from tradewind.cli.release import release
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
 from tradewind.cli.stories import story_of
@@ -20,6 +21,7 @@ _SHOWN = ("roc_auc", "pr_auc", "accuracy", "f1_macro", "recall", "log_loss", "ec
 def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: JsonOption = False) -> None:
     """All of these, as far as something changed."""
     session = Session.open(directory, changes)
+    refuse_unstated(session.product)
     below_cost: list[str] = []
     _say_due(session)
     story = story_of(session.product.task)

@@ -69,6 +69,9 @@ class Product(Section):
     product: str = Field(pattern=r"^[a-z][a-z0-9-]{1,62}$", description="Its name: lower case, digits, hyphens")
     task: Task
     language: Literal["en", "zh"] = Field("en", description="Language of the report")
+    domain: Literal["general", "medical"] = Field(
+        "general", description="medical: no release without intended_use, excluded_use and oversight below release"
+    )
     data: Data
     tokenizer: Tokenizer = Tokenizer()
     model: Model = Model()

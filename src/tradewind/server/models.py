@@ -87,6 +87,7 @@ def _shown(desk: Desk, served: Item) -> dict[str, Any]:
         "task": served.decision.task,
         "classes": list(served.classes),
         "abstain_below": served.abstain_below,
+        **served.purpose,
         "input": served.row_schema,
         "output": served.output_schema,
     }

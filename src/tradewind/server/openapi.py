@@ -75,6 +75,8 @@ def document(desk: Desk, app: FastAPI) -> dict[str, Any]:
         schemas[f"row.{served.product}"] = {k: v for k, v in served.row_schema.items() if k != "$schema"}
         schemas[f"predict.{served.product}"] = _request(desk, served)
         schemas[f"answer.{served.product}"] = _reply(served)
+        if isinstance(served, Served) and served.purpose:
+            schemas[f"predict.{served.product}"]["description"] = _purpose(served)
     schemas["Error"] = _ERROR
     writers = [one.product for one in desk.shelf if isinstance(one, ServedLanguage)]
     encoders = [one.product for one in desk.shelf if isinstance(one, ServedEncoder)]
@@ -83,6 +85,11 @@ def document(desk: Desk, app: FastAPI) -> dict[str, Any]:
     made["security"] = [{"key": []}]
     made["paths"] = {**_paths(live, tables), **openapi_text.paths(text, _errors()), **made.get("paths", {})}
     return made
+
+
+def _purpose(served: Served) -> str:
+    said = {"intended_use": "Intended use", "excluded_use": "Not for"}
+    return " ".join(f"{said[name]}: {text.strip()}" for name, text in served.purpose.items())
 
 
 def _paths(live: list[Answering], tables: list[Served]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from tradewind.errors import DataError
 from tradewind.features.feature_set import FeatureSet
 from tradewind.files import read_json
 from tradewind.release.registry import Version
+from tradewind.release.transparency.evidence import STATED
 from tradewind.server.answer_texts import AnswerTexts
 from tradewind.server.wire import Row
 
@@ -34,7 +35,8 @@ _BATCH_ROWS_TENSORS = 64
 
 @dataclass(frozen=True)
 class Served:
-    """A loaded release and what it says beside its answers. `abstain_below`: less confident rows get no answer.
+    """A loaded release and what it says beside its answers. `abstain_below`: less confident rows get no answer. `purpose`:
+    what it is for and what not (`intended_use`, `excluded_use`), as the release itself states it.
 
     `answer` predicts checked rows where it is called; `batcher` does it with the rows of others.
     """
@@ -47,6 +49,7 @@ class Served:
     beside: Beside
     row_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
+    purpose: Mapping[str, str]
     abstain_below: float | None
     texts: AnswerTexts | None  # said beside the answers
     answer: Callable[[Sequence[Row]], list[Answer]]
@@ -138,6 +141,7 @@ def open_release(
         beside=Beside(loaded),
         row_schema=loaded.predictor.row_schema(),
         output_schema=schema["output"],
+        purpose=_purpose(folder),
         abstain_below=abstain_below,
         texts=texts,
         answer=predict,
@@ -149,6 +153,13 @@ def open_release(
         },
         seconds_a_row=seconds_a_row,
     )
+
+
+def _purpose(folder: Path) -> dict[str, str]:
+    """What people stated of the release, signed with it; nothing of a release from before there were such statements."""
+    path = folder / STATED
+    stated = read_json(path)["release"] if path.is_file() else {}
+    return {name: stated[name] for name in ("intended_use", "excluded_use") if stated.get(name)}
 
 
 class _Answering:

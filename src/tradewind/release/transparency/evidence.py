@@ -88,6 +88,7 @@ def stated_of(product: Product) -> dict[str, Any]:
         "product": product.product,
         "task": product.task,
         "language": product.language,
+        **({} if product.domain == "general" else {"domain": product.domain}),
         "release": {
             key: value
             for key, value in product.release.model_dump(mode="json").items()
