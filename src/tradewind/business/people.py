@@ -62,6 +62,7 @@ _MINE = frozenset(
         "members",
         "idempotency",
         "customer_texts",
+        "reviews",
         "alembic_version",
     }
 )

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -326,6 +327,27 @@ customer_texts = Table(
     Column("vectors", LargeBinary),  # sealed too: texts can be guessed from their vectors
     Column("revision", BigInteger, nullable=False),  # of the database when it was written: a later one is a larger one
     Column("at_ms", BigInteger, nullable=False),
+)
+
+# Decisions that a person must make: what waits, who has it, what was found.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", _ID, primary_key=True),  # rev_…
+    Column("account_id", _ID, ForeignKey(_ACCOUNT), nullable=False),
+    Column("product", String(64), nullable=False),
+    Column("release", String(80), nullable=False),
+    Column("request_id", _ID, nullable=False, unique=True),
+    Column("score", Float, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # vault.Vault.seal of the JSON of transaction, windows, reasons
+    Column("state", String(16), nullable=False),  # open, claimed, closed
+    Column("at_ms", BigInteger, nullable=False),
+    Column("claimed_by", String(120)),
+    Column("claimed_ms", BigInteger),
+    Column("verdict", String(200)),
+    Column("note", String(500)),
+    Column("closed_ms", BigInteger),
+    Index("ix_reviews_waiting", "product", "state", "score"),
 )
 
 audit = Table(

@@ -20,6 +20,7 @@ from tradewind.business.meters import Record, Usage
 from tradewind.business.payments import Payment
 from tradewind.business.periods import Period
 from tradewind.business.receivables import Standing
+from tradewind.business.reviews import Review
 from tradewind.business.subscription import Subscription
 from tradewind.money import Money
 from tradewind.tariff import Plan
@@ -211,3 +212,11 @@ def entry(value: Entry) -> View:
         "detail": value.detail,
         "hash": value.hash,
     }
+
+
+def review(one: Review) -> View:
+    return {
+        "id": one.id, "account": one.account_id, "product": one.product, "release": one.release, "request_id": one.request_id,
+        "score": one.score, "state": one.state, "at": moment(one.at_ms), "by": one.claimed_by, "verdict": one.verdict,
+        "note": one.note, "closed": moment(one.closed_ms), **one.content,
+    }  # fmt: skip

@@ -69,6 +69,12 @@ VERBS = {
     ),
     "usage": Verb("usage", "What customers used, by account, meter and month; as CloudEvents.", _SELL, extra="serve"),
     "invoice": Verb("invoice", "Draft, finalize, void, correct, show and export invoices.", _SELL, extra="serve"),
+    "reviews": Verb(
+        "reviews",
+        "Decisions that wait for a person: list, claim, close; verdicts as rows to learn from.",
+        _SELL,
+        extra="serve",
+    ),
     "verify": Verb(
         "verify", "Recompute figures, invoices and the audit log; check signatures.", _KEEP, light="verify_books"
     ),

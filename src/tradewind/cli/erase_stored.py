@@ -18,6 +18,7 @@ from tradewind.business.conversation_people import Conversations
 from tradewind.business.customer_texts import CustomerTexts
 from tradewind.business.database import Database, default_url
 from tradewind.business.people import People, StoredRequests
+from tradewind.business.reviews import ReviewedDecisions
 from tradewind.cli.erasing import Begun, alone, tell, unknown, write_over
 from tradewind.cli.office import OPERATOR, database_exists
 from tradewind.cli.session import HERE, FolderOption, JsonOption, emit
@@ -91,6 +92,7 @@ def stored_holders(workspace: Workspace, database: Database | None, *, receipt: 
         StoredRequests(database, vault, actor=OPERATOR, receipt=receipt),
         CustomerTexts(database, vault, actor=OPERATOR),
         Conversations(database, vault, actor=OPERATOR, receipt=receipt),
+        ReviewedDecisions(database, vault, actor=OPERATOR),
         People(database, actor=OPERATOR),
     ]
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from tradewind.artifacts import Workspace
-from tradewind.business import accounts, conversation_keeping, customer_texts, fleet, keys, requests, views
+from tradewind.business import accounts, conversation_keeping, customer_texts, fleet, keys, requests, reviews, views
 from tradewind.business.keys import SCOPES, Issued
 from tradewind.cli.office import OPERATOR, Actions, Office, show
 from tradewind.cli.office import actions as new_actions
@@ -221,7 +221,11 @@ def _vault(directory: Path) -> tuple[Vault | None, Path]:
 def _reseal(office: Office, vault: Vault) -> int:
     """Brings every record, every text of a customer and every message under the newest key; gives how many were under an older one."""
     after: str | None = ""
-    changed = customer_texts.reseal(office.database, vault) + conversation_keeping.reseal_all(office.database, vault)
+    changed = (
+        customer_texts.reseal(office.database, vault)
+        + reviews.reseal(office.database, vault)
+        + conversation_keeping.reseal_all(office.database, vault)
+    )
     while after is not None:
         step = requests.reseal(office.database, vault, after=after)
         changed, after = changed + step.changed, step.after

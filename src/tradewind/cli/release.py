@@ -83,6 +83,7 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
         # 2. The 8-bit graph, where asked for, with what it costs in quality.
         graph_int8, loss = _int8(dataset, evaluation, decision) if product.release.int8 else (None, None)
 
+        events = product.data.events
         manifest: dict[str, Any] = {
             "product": product.product,
             "made_with": __version__,
@@ -116,6 +117,7 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
             trust={
                 **read_json(evaluation.artifact.folder / STATE_FILE),
                 "explain": spelled_out(product, features),
+                **({} if events is None else {"events": events.spec(missing=product.data.source.missing).state()}),
             },
             paper=lambda whole: paper(
                 session, "predictor", whole, dataset=dataset.artifact, run=run.artifact, report=evaluation.artifact

@@ -14,9 +14,12 @@ from tradewind.engines.engine import Decision
 from tradewind.engines.genai import GenaiEngine
 from tradewind.engines.onnx import OnnxPredictor
 from tradewind.errors import ArtifactError, VerificationFailed
+from tradewind.features.actions import Actions
 from tradewind.features.column import Values
+from tradewind.features.drift import Reference
 from tradewind.features.feature_set import FeatureSet
 from tradewind.features.language import LanguageTokenizer
+from tradewind.features.windows import Windows
 from tradewind.files import read_json
 from tradewind.release import encoder as encoders
 from tradewind.release import language as languages
@@ -42,6 +45,24 @@ class LoadedRelease:
     predictor: OnnxPredictor
     golden: Golden
     trust: Mapping[str, Any] = field(default_factory=dict)  # trust.json: what stands beside an answer
+
+    @property
+    def windows(self) -> Windows | None:
+        """What each row is told of its entities' past, where the product has events."""
+        state = self.trust.get("events")
+        return Windows.from_state(state) if state else None
+
+    @property
+    def actions(self) -> Actions | None:
+        """How answers become actions, where the product file says what mistakes cost."""
+        state = self.trust.get("actions")
+        return Actions.from_state(state) if state else None
+
+    @property
+    def score_reference(self) -> Reference | None:
+        """How scores were spread over the test split."""
+        state = self.trust.get("drift")
+        return Reference.from_state(state["score"]) if state else None
 
     @property
     def background(self) -> dict[str, Values]:

@@ -15,7 +15,17 @@ from typing import Any, cast
 import numpy as np
 
 from tradewind.errors import ArtifactError
-from tradewind.evaluate import explanations, fairness, membership, retrieval, robustness, screening, uncertainty
+from tradewind.evaluate import (
+    actions,
+    drift,
+    explanations,
+    fairness,
+    membership,
+    retrieval,
+    robustness,
+    screening,
+    uncertainty,
+)
 from tradewind.evaluate.figures import Figure
 from tradewind.evaluate.trust import Context, Examined, Room, TrustPart, Witness
 from tradewind.files import write_bytes
@@ -31,6 +41,8 @@ ROOMS: tuple[Room, ...] = (
     cast(Room, explanations),
     cast(Room, uncertainty),
     cast(Room, membership),
+    cast(Room, actions),
+    cast(Room, drift),
     cast(Room, retrieval),
 )
 

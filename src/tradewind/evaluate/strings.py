@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 
 from tradewind.evaluate import (
+    actions_words,
     explanations_words,
     fairness_words,
     membership_words,
@@ -201,6 +202,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     **screening_words.WORDS,
     **membership_words.WORDS,
     **retrieval_words.WORDS,
+    **actions_words.WORDS,
 }  # fmt: skip
 
 _FIGURES: Mapping[str, tuple[str, str]] = {
@@ -231,6 +233,7 @@ _FIGURES: Mapping[str, tuple[str, str]] = {
     **screening_words.FIGURES,
     **membership_words.FIGURES,
     **retrieval_words.FIGURES,
+    **actions_words.FIGURES,
 }
 
 # Sentences of report.json by pattern, for the Chinese page. What no pattern knows stays English.

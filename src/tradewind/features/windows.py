@@ -257,13 +257,17 @@ class WindowState:
             found[window.name] = _measure(window, trail, at, moment, own, scale)
         return found
 
+    def takes(self, event: Event) -> bool:
+        """Whether an event is neither known nor too late."""
+        late = self.newest_ms is not None and event.moment_ms < self.newest_ms - self.windows.late_ms
+        return not late and (event.id is None or event.id not in self._ids)
+
     def take(self, event: Event) -> bool:
-        """Appends an event; False where it was known or came too late."""
+        """Appends an event that `takes` says yes to; tells whether it did."""
         moment = event.moment_ms
-        newest = moment if self.newest_ms is None else max(self.newest_ms, moment)
-        if moment < newest - self.windows.late_ms or (event.id is not None and event.id in self._ids):
+        if not self.takes(event):
             return False
-        self.newest_ms = newest
+        self.newest_ms = moment if self.newest_ms is None else max(self.newest_ms, moment)
         self.events += 1
         if event.id is not None:
             self._ids[event.id] = moment

@@ -28,7 +28,7 @@ from tradewind.product.data import (
 )
 from tradewind.product.delivery import Privacy, Release, Serve
 from tradewind.product.events import Events
-from tradewind.product.judging import Evaluate, Explain
+from tradewind.product.judging import Costs, Evaluate, Explain
 from tradewind.product.knowledge import KnowledgeBase
 from tradewind.product.learning import Model, Tokenizer, Train
 from tradewind.product.section import ColumnKind, Place, Section, Task, misplaced
@@ -40,6 +40,7 @@ __all__ = [
     "Clean",
     "ColumnKind",
     "ColumnOptions",
+    "Costs",
     "Data",
     "Evaluate",
     "Events",
@@ -106,6 +107,14 @@ class Product(Section):
         if self.serve.conversation is not None and self.task not in ("classification", "generation"):
             raise misplaced(
                 ("serve", "conversation"), f"a conversation needs intents or text, but the task is {self.task}"
+            )
+        costs = self.evaluate.costs
+        if costs is not None and self.task != "classification":
+            raise misplaced(("evaluate", "costs"), f"costs are for two classes, but the task is {self.task}")
+        if costs is not None and costs.false_negative in (self.data.target, *self.data.drop):
+            raise misplaced(
+                ("evaluate", "costs", "false_negative"),
+                f"{costs.false_negative} is dropped or the target: a service must see what a transaction may cost",
             )
         for place, says in self.explain.faults(sensitive=self.data.sensitive, target=self.data.target):
             raise misplaced(place, says)

@@ -31,6 +31,35 @@ Gate = Annotated[str | bool, BeforeValidator(_gate, json_schema_input_type=str |
 Gates = Annotated[dict[str, Gate], AfterValidator(_possible)]
 
 
+class Costs(Section):
+    """What a mistake costs, in one unit: with it, answers become actions (allow, review, refuse)."""
+
+    false_positive: Annotated[float, Field(ge=0)] = Field(description="A negative that is refused")
+    false_negative: Annotated[float, Field(ge=0)] | str = Field(
+        description="A positive that is allowed: a number, or the column that holds it, such as the amount"
+    )
+    review: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="One look by a person; without it nobody looks"
+    )
+
+
+class Alerts(Section):
+    """How many of a day's rows somebody can look at."""
+
+    a_day: Positive
+    of: Positive = Field(description="Rows of a usual day")
+
+    @property
+    def share(self) -> float:
+        return self.a_day / self.of
+
+    @model_validator(mode="after")
+    def _fits(self) -> Alerts:
+        if self.a_day > self.of:
+            raise ValueError(f"a_day is {self.a_day}, but a day has {self.of} rows")
+        return self
+
+
 class Evaluate(Section):
     gates: Gates = Field(default_factory=dict)
     threshold: Literal["auto", "half", "accuracy", "f1", "balanced_accuracy", "specificity", "sensitivity"] | float = (
@@ -47,6 +76,8 @@ class Evaluate(Section):
         None, description="Report the sensitivity at this specificity, chosen on validation and judged on test"
     )
     sensitivity: Share | None = Field(None, description="Report the specificity at this sensitivity, likewise")
+    costs: Costs | None = Field(None, description="Two classes: what mistakes cost; chooses allow, review or refuse")
+    alerts: Alerts | None = Field(None, description="Two classes: how many rows a day are looked at")
     calibrate: bool = True
     baselines: bool = True
     bootstrap: Annotated[int, Field(ge=0)] = Field(500, description="Resamples behind each interval")
@@ -63,6 +94,8 @@ class Evaluate(Section):
                 "membership",
                 "intents",
                 "retrieval",
+                "actions",
+                "drift",
             ]
         ]
     ) = Field("auto", description="What is examined beside quality; all that applies by default")

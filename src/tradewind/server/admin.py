@@ -32,12 +32,13 @@ from tradewind.business.subscription import Subscription
 from tradewind.business.views import View
 from tradewind.errors import InputError
 from tradewind.money import parse_money
-from tradewind.server import admin_people, handoffs
+from tradewind.server import admin_people, admin_reviews, handoffs
 from tradewind.server.account import Rotation, grace_s, live_key, page, with_payments
 from tradewind.server.callers import Body, House, Id, Line, Operator, TheHouse, operator
 
 router = APIRouter(prefix="/admin/v1", tags=["operator"], dependencies=[Depends(operator)])
 router.routes.extend(admin_people.router.routes)
+router.routes.extend(admin_reviews.router.routes)
 router.routes.extend(handoffs.operator_router.routes)
 
 Month = Annotated[str | None, Query(max_length=7, description="A calendar month in UTC: 2026-02")]

@@ -21,8 +21,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from tradewind.errors import EnvironmentFailure, InputError, TradewindError
-from tradewind.server import health, models, openapi, search
+from tradewind.server import decisions, events, health, models, openapi, search
+from tradewind.server.decisions import Decisions
 from tradewind.server.desk import Desk
+from tradewind.server.events import Events
 from tradewind.server.gate import Gate, Refused
 from tradewind.server.health import Health
 from tradewind.server.library import Library
@@ -32,10 +34,12 @@ from tradewind.server.openai import OpenAI
 from tradewind.server.predict import ROUTE, Predict
 from tradewind.server.problems import problem_of
 from tradewind.server.recording import Recorder
+from tradewind.server.review_queue import ReviewQueue
 from tradewind.server.search import Search
 from tradewind.server.serving import Shelf
 from tradewind.server.settings import Settings
 from tradewind.server.subjects import Subjects
+from tradewind.server.window_feed import Feeds
 from tradewind.server.wire import (
     Asked,
     Disconnected,
@@ -74,6 +78,8 @@ class App:
         self._oip = Oip(desk)
         self._openai = OpenAI(desk)
         self._search = Search(desk)
+        self._decisions = Decisions(desk)
+        self._events = Events(desk)
         self._health = Health(desk, lambda: self.draining)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,6 +88,10 @@ class App:
             path: str = scope["path"]
             if path == ROUTE:
                 await self._predict(scope, receive, send)
+            elif path == decisions.ROUTE:
+                await self._decisions(scope, receive, send)
+            elif path == events.ROUTE:
+                await self._events(scope, receive, send)
             elif path == search.ROUTE:
                 await self._search(scope, receive, send)
             elif path.startswith("/v2/") or path == "/v2":
@@ -173,6 +183,8 @@ def create_app(
     recorder: Recorder | None = None,
     subjects: Subjects | None = None,
     library: Library | None = None,
+    feeds: Feeds | None = None,
+    queue: ReviewQueue | None = None,
     extra_routers: Sequence[APIRouter] = (),
     on_start: Sequence[Callable[[], object]] = (),
     on_stop: Sequence[Callable[[], object]] = (),
@@ -180,11 +192,11 @@ def create_app(
     """The whole server over a shelf and a gate. Opens, watches and closes neither: `on_start`, `on_stop` may."""
     settings = settings or Settings()
     observer = observer or Observer()
-    desk = Desk(shelf, gate, settings, observer, recorder, subjects, library)
+    desk = Desk(shelf, gate, settings, observer, recorder, subjects, library, feeds, queue)
     rest = FastAPI(title=settings.title, openapi_url=None, docs_url=None, redoc_url=None)
     for kind in (TradewindError, HTTPException, RequestValidationError, Exception):
         rest.add_exception_handler(kind, _told(desk))
-    rest.state.shelf, rest.state.library = shelf, library
+    rest.state.shelf, rest.state.library, rest.state.queue = shelf, library, queue
     rest.include_router(models.router(desk))
     if settings.metrics:
         rest.include_router(health.router(desk))

@@ -12,11 +12,14 @@ from typing import Any, TypeVar
 
 from tradewind.engines.retrieval import Knowledge
 from tradewind.errors import EnvironmentFailure, InputError
+from tradewind.features.windows import Windows
+from tradewind.server.event_feed import EventFeed
 from tradewind.server.gate import Call, Gate, Headers, Reply, Ticket
 from tradewind.server.library import Library
 from tradewind.server.observe import Observer
 from tradewind.server.problems import Problem, problem_of
 from tradewind.server.recording import Recorder
+from tradewind.server.review_queue import ReviewQueue
 from tradewind.server.served import Answer, Served
 from tradewind.server.served_encoder import ServedEncoder
 from tradewind.server.served_language import ServedLanguage
@@ -24,6 +27,7 @@ from tradewind.server.served_rows import ServedRows
 from tradewind.server.serving import Shelf
 from tradewind.server.settings import Settings
 from tradewind.server.subjects import Subjects, from_header
+from tradewind.server.window_feed import Feeds, WindowFeed
 from tradewind.server.wire import Asked, Disconnected, Receive, Row, Scope, Send, answer, new_request_id, read_body
 
 Found = TypeVar("Found")
@@ -69,9 +73,12 @@ class Desk:
 
     def __init__(
         self, shelf: Shelf, gate: Gate, settings: Settings, observer: Observer, recorder: Recorder | None = None,
-        subjects: Subjects | None = None, library: Library | None = None,
+        subjects: Subjects | None = None, library: Library | None = None, feeds: Feeds | None = None,
+        queue: ReviewQueue | None = None,
     ) -> None:  # fmt: skip
         self.library = library
+        self.feeds = feeds
+        self.queue = queue
         self.recorder = recorder
         self.subjects = subjects
         self.shelf = shelf
@@ -217,6 +224,24 @@ class Desk:
                 f"{served.product} has no tensors.", code="model_task", where="model", hint=f"Ask POST /v1/predict: its task is {served.task}.",
             )  # fmt: skip
         return served
+
+    async def feed(self, work: Work, served: Served | ServedRows) -> EventFeed:
+        """Where the caller's events of a product go. Raises InputError events_unsupported."""
+        if isinstance(served, Served) and served.windows is not None:
+            return await self.window_feed(work, served.product, served.windows)
+        feed = served.feed(work.account) if isinstance(served, ServedRows) else None
+        if feed is not None:
+            return feed
+        raise InputError(
+            f"{served.product} takes no events.", code="events_unsupported", where="model",
+            hint="Events are for products with data.events, and for recommendation.",
+        )  # fmt: skip
+
+    async def window_feed(self, work: Work, product: str, windows: Windows) -> WindowFeed:
+        """The caller's own state of windows; read from the disk where it is not open yet."""
+        assert self.feeds is not None
+        feed = self.feeds.get(product, work.account, windows)
+        return await self.aside(work, self.feeds.open, product, work.account, windows) if feed is None else feed
 
     async def find_language(self, work: Work, product: str, release: str | None) -> ServedLanguage:
         """A language model, held: whoever asked for it lets it go."""

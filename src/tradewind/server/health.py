@@ -14,6 +14,7 @@ from fastapi.responses import PlainTextResponse
 
 from tradewind.server.desk import Desk
 from tradewind.server.gate import Refused
+from tradewind.server.served import Served
 from tradewind.server.wire import Scope, Send, answer
 
 LIVE = "/health/live"
@@ -65,6 +66,12 @@ def router(desk: Desk) -> APIRouter:
             "tradewind_ready": float(len(desk.shelf) > 0 and desk.gate.ready),
             "process_resident_memory_bytes": _resident_bytes(),
         }
+        for served in desk.shelf:
+            if isinstance(served, Served) and served.drift.latest is not None:
+                label = f'{{product="{served.product}",release="{served.release}"}}'
+                gauges[f"tradewind_score_psi{label}"] = served.drift.latest.psi
+                gauges[f"tradewind_score_ks{label}"] = served.drift.latest.ks
+                gauges[f"tradewind_score_drift{label}"] = float(served.drift.alarmed)
         return PlainTextResponse(desk.observer.render(gauges), media_type=_PROMETHEUS)
 
     return routes

@@ -141,8 +141,12 @@ class Observer:
                     lines.append(f"tradewind_tokens_total{{{labels}}} {tokens}")
         lines += ["# HELP tradewind_log_lines_dropped_total Log lines that were not written.",
                   "# TYPE tradewind_log_lines_dropped_total counter", f"tradewind_log_lines_dropped_total {self.dropped}"]  # fmt: skip
-        for name, value in (gauges or {}).items():
-            lines += [f"# TYPE {name} gauge", f"{name} {value:.9g}"]
+        told: set[str] = set()
+        for name, value in sorted((gauges or {}).items()):
+            family = name.partition("{")[0]
+            lines += [] if family in told else [f"# TYPE {family} gauge"]
+            lines.append(f"{name} {value:.9g}")
+            told.add(family)
         return "\n".join(lines) + "\n"
 
     def _put(self, line: Mapping[str, Any] | tuple[Any, ...]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,11 +19,14 @@ from tradewind.engines.loading import LoadedRelease, load
 from tradewind.engines.onnx import OnnxPredictor
 from tradewind.engines.retrieval import Knowledge
 from tradewind.errors import DataError
+from tradewind.features.actions import Actions
 from tradewind.features.feature_set import FeatureSet
+from tradewind.features.windows import Windows
 from tradewind.files import read_json
 from tradewind.release.registry import Version
 from tradewind.release.transparency.evidence import STATED
 from tradewind.server.answer_texts import AnswerTexts
+from tradewind.server.drift_watch import DriftRule, DriftWatch
 from tradewind.server.wire import Row
 
 # One row's answer: its label with the probabilities in the order of the classes, or a number.
@@ -56,6 +60,9 @@ class Served:
     batcher: Batcher[Row, Answer]
     receivers: Mapping[str, Callable[[Any], bytes]]  # of columns that hold files: what was sent to its bytes
     seconds_a_row: float
+    drift: DriftWatch
+    windows: Windows | None = None  # what a transaction is told of its entities' past
+    actions: Actions | None = None  # how answers become actions
     knowledge: Knowledge | None = None  # what it brings along to be searched
 
     @property
@@ -69,6 +76,21 @@ class Served:
     @property
     def classes(self) -> tuple[str, ...]:
         return self.predictor.decision.classes
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """Names of the columns that the model or its decision reads."""
+        return frozenset([*self.predictor.columns, *self.predictor.decided_by])
+
+    @cached_property
+    def knows(self) -> frozenset[str]:
+        """Names of the columns that a decision rests on: also those of windows and of costs."""
+        cost = self.actions.false_negative if self.actions is not None else None
+        further = [
+            *(self.windows.columns if self.windows is not None else ()),
+            *([cost] if isinstance(cost, str) else []),
+        ]
+        return self.reads | frozenset(further)
 
     @property
     def features(self) -> FeatureSet:
@@ -123,6 +145,7 @@ def open_release(
     threads: int = 1,
     abstain_below: float | None = None,
     texts: AnswerTexts | None = None,
+    drift: DriftRule | None = None,
 ) -> Served:
     """Loads and checks a release, and measures it once on a golden row. Takes as long as the release is large.
 
@@ -152,6 +175,9 @@ def open_release(
             if column.kind in ("image", "audio")
         },
         seconds_a_row=seconds_a_row,
+        drift=DriftWatch(loaded.score_reference, drift),
+        windows=loaded.windows,
+        actions=loaded.actions,
     )
 
 

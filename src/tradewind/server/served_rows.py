@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from tradewind.server.event_feed import EventFeed
 from tradewind.server.wire import Row
 
 
@@ -37,6 +38,10 @@ class ServedRows(ABC):
 
         Raises DataError for a wrong row; its `where` is the column.
         """
+
+    def feed(self, account: str) -> EventFeed | None:
+        """Where the events of a customer go that come to `/v1/events`; None where the product takes none."""
+        return None
 
     def facts(self) -> Mapping[str, Any]:
         """What `/v1/models` tells beside the common fields."""

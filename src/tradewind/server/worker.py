@@ -41,10 +41,13 @@ from tradewind.server.metering import Meter
 from tradewind.server.observe import Observer
 from tradewind.server.origins import Origins
 from tradewind.server.recording import Recorder
+from tradewind.server.review_queue import StoredQueue
 from tradewind.server.serving import Place, Shelf
 from tradewind.server.settings import Settings
 from tradewind.server.subjects import Subjects
 from tradewind.server.talks import Talks
+from tradewind.server.watcher import Watcher
+from tradewind.server.window_feed import Feeds
 from tradewind.tariff import Plan
 
 # How long a draining worker still answers on open connections, so that clients learn of it from a reply.
@@ -108,12 +111,14 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
     subjects: Subjects | None = None
     library: Library | None = None
     talks: Talks | None = None
+    queue: StoredQueue | None = None
     keeper = Keeper(site.kept, log=observer.event)
     extra: list[Any] = [notices.router(site.notices)] if site.notices else []
     if database is not None:
         gate = meter = Meter(database, site.journals, Authenticator(database))
         await meter.start()
         subjects = Subjects(SubjectKey.open(site.home))
+        queue = StoredQueue(database, Vault.open(site.home / "vault"))
         library = Library(database, site.home / "vault", revision=lambda: meter.revision)
         extra += [account.router, admin.router, webhooks.router, documents.router]
         if site.scripts:
@@ -122,9 +127,11 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
             vault = Vault.open(site.home / "vault")
             recorder = Recorder(database, vault, retentions=site.retentions, log=observer.event)
             recorder.start()
+    feeds = Feeds(site.home / "events", SubjectKey.open(site.home).sealed)
+    watcher = Watcher(shelf, feeds, log=observer.event)
     app = create_app(
         shelf, gate, site.settings, observer=observer, recorder=recorder, subjects=subjects, library=library,
-        extra_routers=extra,
+        feeds=feeds, queue=queue, extra_routers=extra,
     )  # fmt: skip
     if meter is not None and database is not None:
         app.rest.state.database = database
@@ -139,6 +146,7 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
             app.rest.add_middleware(Origins, allowed=talks.origins)
     observer.start()
     keeper.start()
+    watcher.start()
     shelf.watch()
     server = _Server(app, site, ready)
     try:
@@ -150,6 +158,7 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
             await talks.close()
         shelf.close()
         keeper.stop()
+        watcher.stop()
         if recorder is not None:
             recorder.stop()
         if meter is not None:
