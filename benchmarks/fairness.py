@@ -1,10 +1,10 @@
 """Fair training beside fairlearn's ExponentiatedGradient, both in one run on the same rows.
 
-    python benchmarks/fairness.py --data ../shared/data [--only adult-sex,credit] [--by penalty] [--strength 0.5] [--quick]
+    python benchmarks/fairness.py --data ../shared/data [--only adult-sex,credit] [--by penalty] [--strength 0.5] [--quick] [--work FOLDER]
 
 Each product file says only source, target, sensitive columns and what is to be alike. For each data set one line a method: ROC-AUC
 on test, what it lost against the plain product, accuracy, and the equalized-odds difference of each sensitive column as fairlearn
-defines it. `--quick` leaves out the ensemble (model.kind: mlp).
+defines it. `--quick` leaves out the ensemble (model.kind: mlp). A folder of products (--work) is used again: what was trained there is not trained anew.
 
 ExponentiatedGradient (Agarwal et al., A reductions approach to fair classification, 2018) gets all sensitive columns together and
 the same bound. It answers by drawing one of its classifiers; its AUC is that of the probability with which it says yes.
@@ -176,12 +176,14 @@ def main() -> None:
     parser.add_argument("--strength", type=float, help="one strength in place of the ladder")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--without-peers", action="store_true")
+    parser.add_argument("--work", type=Path, help="folder for products; a temporary one by default")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as work:
+    with tempfile.TemporaryDirectory() as temporary:
+        work = given.work or Path(temporary)
         tables = {
-            "adult-sex": lambda: adult(given.data, Path(work), ("sex",)),
-            "adult-sex-race": lambda: adult(given.data, Path(work), ("sex", "race")),
-            "credit": lambda: credit(given.data, Path(work)),
+            "adult-sex": lambda: adult(given.data, work, ("sex",)),
+            "adult-sex-race": lambda: adult(given.data, work, ("sex", "race")),
+            "credit": lambda: credit(given.data, work),
         }
         for name in given.only.split(","):
             table = tables[name]()

@@ -1,7 +1,7 @@
 """Rows that are nobody's: every column by itself, its values about as often as they occur, put together by chance.
 
 A release carries a few rows so that it can be checked wherever it runs, and answers are compared with them. No person's row,
-text or picture is among them. Not here: which of them a release takes (`train/run.py`), how they are written (`release/golden.py`).
+text or picture is among them. Not here: which of them a release takes (`train/examples.py`), how they are written (`release/golden.py`).
 
 Legend: B rows of a split, M rows made, H height, W width.
 """
