@@ -91,6 +91,8 @@ def examine_release(
         seed=report.basis.settings.seed,
         lexicon=lexicon,
         retrieval=retrieval,
+        embed=predictor.vectors if predictor.has_vectors else None,
+        frozen=run.product.model.text == "pretrained" and run.product.model.adapt == "frozen",
     )
     return examine(examined, say=say)
 

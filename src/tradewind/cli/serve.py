@@ -117,11 +117,12 @@ def _place(serving: Any, session: Session) -> Any:
         precision=serve.precision, max_tokens=serve.max_tokens, marking=marking, slots=serve.slots, waiting=serve.waiting,
         adapters={name: _adapter(session, name, where) for name, where in serve.adapters.items()},
     )  # fmt: skip
-    said = serve.answers
+    said, scope = serve.answers, serve.out_of_scope
     texts = _load("tradewind.server.answer_texts").AnswerTexts(said, session.product.language)
     return serving.Place(
         session.workspace, abstain_below=serve.abstain_below, writing=writing,
         texts=texts if said.texts or said.fallback else None,
+        outside=None if scope is None else scope.label, accept=0.95 if scope is None else scope.accept,
     )  # fmt: skip
 
 

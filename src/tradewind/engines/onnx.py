@@ -18,6 +18,7 @@ from tradewind.features.feature_set import FeatureSet, input_name
 # Rows in one call of the graph: enough to fill the processor, few enough to stay in its cache.
 _BATCH_ROWS = 1024
 _BATCH_ROWS_TENSORS = 64
+_VECTORS = "vectors"  # a second output of graphs over one text column
 
 
 class OnnxPredictor:
@@ -52,6 +53,7 @@ class OnnxPredictor:
         self._decided_by = frozenset(decision.shifts) - {column.name for column in features.columns}
         self._inputs = [(name, known[name]) for name in wanted]
         self._outputs = [item.name for item in self._session.get_outputs()][:1]
+        self._has_vectors = _VECTORS in [item.name for item in self._session.get_outputs()]
         self._batch_rows = _BATCH_ROWS_TENSORS if layout.tensors else _BATCH_ROWS
 
     @property
@@ -65,6 +67,11 @@ class OnnxPredictor:
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(column.name for column in self._features.columns)
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether `with_vectors` can be asked: a classifier of one text column."""
+        return self._has_vectors
 
     @property
     def decided_by(self) -> frozenset[str]:
@@ -121,6 +128,30 @@ class OnnxPredictor:
     def run_encoded(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """The graph alone over encoded arrays: [B, K] probabilities or [B] values."""
         return self._run(arrays)
+
+    def with_vectors(self, rows: Sequence[Mapping[str, object]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probabilities [B, K] and the texts' vectors [B, V], each of length 1, of checked rows."""
+        assert self._has_vectors
+        parts = [
+            self._run_both(self._features.encode_rows(rows[start : start + self._batch_rows]))
+            for start in range(0, len(rows), self._batch_rows)
+        ]
+        return np.concatenate([one for one, _ in parts]), np.concatenate([one for _, one in parts])
+
+    def vectors(self, values: Mapping[str, Values]) -> NDArray[np.float32]:
+        """The texts' vectors [B, V] of raw columns."""
+        rows = max(len(column) for column in values.values())
+        given = {name: values[name] if name in values else _missing(rows) for name in self.columns}
+        parts = []
+        for start in range(0, rows, self._batch_rows):
+            part = {name: column[start : start + self._batch_rows] for name, column in given.items()}
+            parts.append(self._run_both(self._features.encode(part))[1])
+        return np.concatenate(parts)
+
+    def _run_both(self, arrays: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        fed = {key: arrays[name] for key, name in self._inputs}
+        answer, vectors = self._session.run([*self._outputs, _VECTORS], fed)
+        return answer, vectors
 
     def _run(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         output: NDArray[Any] = self._session.run(self._outputs, {key: arrays[name] for key, name in self._inputs})[0]

@@ -20,6 +20,7 @@ from tradewind.evaluate import (
     drift,
     explanations,
     fairness,
+    intents,
     membership,
     retrieval,
     robustness,
@@ -43,6 +44,7 @@ ROOMS: tuple[Room, ...] = (
     cast(Room, membership),
     cast(Room, actions),
     cast(Room, drift),
+    cast(Room, intents),
     cast(Room, retrieval),
 )
 

@@ -12,6 +12,7 @@ from tradewind.evaluate import (
     actions_words,
     explanations_words,
     fairness_words,
+    intents_words,
     membership_words,
     retrieval_words,
     robustness_words,
@@ -201,6 +202,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     **fairness_words.WORDS,
     **screening_words.WORDS,
     **membership_words.WORDS,
+    **intents_words.WORDS,
     **retrieval_words.WORDS,
     **actions_words.WORDS,
 }  # fmt: skip
@@ -232,6 +234,7 @@ _FIGURES: Mapping[str, tuple[str, str]] = {
     **fairness_words.FIGURES,
     **screening_words.FIGURES,
     **membership_words.FIGURES,
+    **intents_words.FIGURES,
     **retrieval_words.FIGURES,
     **actions_words.FIGURES,
 }

@@ -92,9 +92,9 @@ class Examined:
     seed: int = 0
     lexicon: Mapping[str, Sequence[str]] | None = None  # words of like meaning where the user gave some
     retrieval: Witness | None = None  # how the product's knowledge base answered, where it has one
-    embed: Callable[[Mapping[str, Values]], NDArray[np.float32]] | None = (
-        None  # texts as vectors [n, D], where it has a text
-    )
+    # Of a classifier of one text column: texts as vectors [n, V], and whether their encoder has not learnt the classes.
+    embed: Callable[[Mapping[str, Values]], NDArray[np.float32]] | None = None
+    frozen: bool = False
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,11 @@ from tradewind.features.feature_set import FeatureSet, input_name
 from tradewind.features.target import NumberTarget
 from tradewind.files import write_bytes
 from tradewind.model.heads import log_probabilities, values
+from tradewind.model.text import TextEncoder
 from tradewind.model.trunk import TradewindModel
 
 TOLERANCE = 1e-4
+VECTORS = "vectors"  # the graph's second output
 _OPSET = 20
 # The exporter's optimizer would take a division by 1 away, and the temperature with it. It also merges equal constants:
 # a value that no model holds keeps the temperature apart from, say, the scale 2 of an adapter.
@@ -56,7 +58,8 @@ class ExportReport:
 class Served(nn.Module):
     """The model as it is served: encoded arrays in, final answer out.
 
-    Classification: softmax(log mean probability / temperature), [B, K]. Regression: the value in its own units, [B].
+    Classification: softmax(log mean probability / temperature), [B, K]. Regression: the value in its own units, [B]. A
+    classifier of one text column also gives the texts' vectors, [B, V]: what new classes are compared by.
     """
 
     temperature: Tensor
@@ -71,8 +74,19 @@ class Served(nn.Module):
             # A buffer at the top keeps its name in the graph: `release` finds and sets it (Guo et al., 2017).
             self.register_buffer("temperature", torch.tensor(1.0))
 
-    def forward(self, *arrays: Tensor) -> Tensor:
-        logits_BMK = self.model(dict(zip(self.names, arrays, strict=True)))
+    @property
+    def text(self) -> TextEncoder | None:
+        """The encoder whose vectors are given."""
+        (*others, encoder) = self.model.encoders.values()
+        return encoder if self.mean is None and not others and isinstance(encoder, TextEncoder) else None
+
+    def forward(self, *arrays: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        inputs = dict(zip(self.names, arrays, strict=True))
+        if self.text is not None:
+            encoded_BMD, vectors_BV = self.text.with_vectors(inputs)
+            logits_BMK = self.model.decide(encoded_BMD, self.text.wide_logits(inputs))
+            return (log_probabilities(logits_BMK) / self.temperature).softmax(-1), vectors_BV
+        logits_BMK = self.model(inputs)
         if self.mean is not None:
             return values(logits_BMK, mean=self.mean, scale=self.scale)
         return (log_probabilities(logits_BMK) / self.temperature).softmax(-1)
@@ -85,7 +99,7 @@ def predict(model: TradewindModel, features: FeatureSet, arrays: Mapping[str, ND
     device = next(iter(model.parameters())).device
     served.to(device).eval()
     with torch.no_grad():
-        output = served(*(torch.from_numpy(np.array(arrays[name])).to(device) for name in names))
+        output = _answer(served(*(torch.from_numpy(np.array(arrays[name])).to(device) for name in names)))
     model.train(was_training)
     result: NDArray[np.float32] = output.float().cpu().numpy()
     return result
@@ -117,7 +131,7 @@ def export(
             verbose=False,
             external_data=False,
             input_names=[input_name(name) for name in names],
-            output_names=[output],
+            output_names=[output] if served.text is None else [output, VECTORS],
             dynamic_shapes=(_dynamic_shapes(names, features.layout),),
         )
         assert program is not None
@@ -161,13 +175,18 @@ def parity(served: Served, graph: bytes, names: tuple[str, ...], golden: Mapping
     for size in sorted({1, min(2, rows), rows}):
         arrays = {name: np.array(golden[name][:size]) for name in names}
         with torch.no_grad():
-            expected = served(*(torch.from_numpy(arrays[name]) for name in names)).numpy()
+            expected = served(*(torch.from_numpy(arrays[name]) for name in names))
         feed = {input_name(name): array for name, array in arrays.items() if input_name(name) in wanted}
-        found = session.run(None, feed)[0]
-        assert found.shape == expected.shape
-        difference = np.abs(found.astype(np.float64) - expected)
-        largest = max(largest, float(difference.max()) if np.isfinite(difference).all() else float("inf"))
+        outputs = (expected,) if isinstance(expected, Tensor) else expected
+        for found, output in zip(session.run(None, feed), outputs, strict=True):
+            assert found.shape == output.shape
+            difference = np.abs(found.astype(np.float64) - output.numpy())
+            largest = max(largest, float(difference.max()) if np.isfinite(difference).all() else float("inf"))
     return largest
+
+
+def _answer(output: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    return output if isinstance(output, Tensor) else output[0]
 
 
 def _reset_temperature(proto: Any) -> None:

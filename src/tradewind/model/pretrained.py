@@ -65,12 +65,16 @@ class PretrainedBody(Body):
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
         """[B, out_width] from the tokens of the folder's own tokeniser."""
+        return self.with_vectors(tokens_BT)[0]
+
+    def with_vectors(self, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """The vectors are those of the encoder, before the hidden layer, which knows this task alone."""
         if self.adapt == "frozen":
             with torch.no_grad():
                 encoded_BD = self._recall(tokens_BT)
         else:
             encoded_BD = self.encode(tokens_BT)
-        return encoded_BD if self.hidden is None else self.hidden(encoded_BD)
+        return encoded_BD if self.hidden is None else self.hidden(encoded_BD), encoded_BD
 
     def encode(self, tokens_BT: Tensor) -> Tensor:
         """The pooled vectors [B, D], of length √D: each value is of the order of 1."""

@@ -43,6 +43,11 @@ class Body(nn.Module):
     def forward(self, tokens_BT: Tensor) -> Tensor:
         raise NotImplementedError
 
+    def with_vectors(self, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` gives, and the vector of each text that others compare it by: the same, unless a body knows better."""
+        states = self(tokens_BT)
+        return states, states
+
     def parameter_groups(self) -> Mapping[str, dict[str, float]]:
         """As `Encoder.parameter_groups`, for the names inside this body."""
         return {}
@@ -69,6 +74,12 @@ class TextEncoder(Encoder):
         """[B, M, D]."""
         encoded: Tensor = self.dropout(self.body(inputs[self.tokens]))
         return encoded.unsqueeze(1) if self.body.members is None else encoded
+
+    def with_vectors(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """What `forward` gives, and the texts' vectors [B, V], each of length 1."""
+        encoded, vectors = self.body.with_vectors(inputs[self.tokens])
+        encoded_BMD = encoded.unsqueeze(1) if self.body.members is None else encoded
+        return self.dropout(encoded_BMD), F.normalize(vectors.flatten(1), dim=-1)
 
     def wide_logits(self, inputs: Mapping[str, Tensor]) -> Tensor | None:
         """[B, K], or None without a wide part."""

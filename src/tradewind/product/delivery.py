@@ -68,6 +68,16 @@ class Seller(Section):
     tax_id: str = ""
 
 
+class OutOfScope(Section):
+    """Classification of texts: what belongs to no class is told so."""
+
+    label: str = Field("other", min_length=1, max_length=200, description="The answer for a text of no class")
+    accept: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.95,
+        description="Share of known texts that are to be taken for known; the report says how many foreign ones are, too",
+    )
+
+
 class Serve(Section):
     plans: dict[str, Plan] = Field(default_factory=dict)
     machine_hour: PriceField | None = Field(
@@ -75,6 +85,9 @@ class Serve(Section):
     )
     abstain_below: Annotated[float, Field(ge=0, le=1)] | None = Field(
         None, description="Classification: below this confidence there is no answer, and no charge"
+    )
+    out_of_scope: OutOfScope | None = Field(
+        None, description="Classification of texts: an answer for what belongs to no class"
     )
     precision: Literal["auto", "fp32", "int8", "int4"] = Field(
         "auto", description="Generation: the precision that answers; int8 by default where the release has it"

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+from tradewind.engines.prototypes import IntentAnswer
 from tradewind.engines.retrieval import Knowledge
 from tradewind.errors import EnvironmentFailure, InputError
 from tradewind.features.windows import Windows
@@ -288,6 +289,26 @@ class Desk:
         if served.receivers:
             work.kept = prepared  # a DICOM file names its patient: what is kept are its pixels
         return await _or_gone(work, served.batcher.submit(prepared))
+
+    def own_intents(self, work: Work, served: Served) -> bool:
+        """Whether intents of the customer's own may take part in the answers, or one for what belongs to none."""
+        assert served.intents is not None
+        if served.intents.outside is not None:
+            return True
+        return (
+            self.library is not None and self.library.has_now(work.account, served.product, served.digest) is not False
+        )
+
+    async def intent_answers(self, work: Work, served: Served, rows: Sequence[Row]) -> list[IntentAnswer]:
+        """As `answers`, with the customer's own intents. Raises DataError for a wrong row."""
+
+        def answer() -> list[IntentAnswer]:
+            intents, library = served.intents, self.library
+            assert intents is not None
+            new = None if library is None else library.intents(work.account, served.product, served.digest, intents)
+            return intents.answers(served.prepare(rows), new)
+
+        return await self.aside(work, answer)
 
     async def aside(self, work: Work, task: Callable[..., Found], *arguments: Any) -> Found:
         """`task` in a thread, while the client is still there."""

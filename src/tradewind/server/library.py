@@ -1,5 +1,5 @@
-"""Customers' documents in a worker's memory, beside the knowledge base of a release: each customer's own, and up to date.
-Not here: how they are kept (`business/customer_texts.py`), found (`engines/retrieval.py`), sent (`documents.py`).
+"""Customers' documents and intents in a worker's memory, beside what a release brings: each customer's own, and up to date.
+Not here: how they are kept (`business/customer_texts.py`), used (`engines/`), sent (`documents.py`, `intents.py`).
 
 A change raises the database's revision; a worker that has taken it in looks, once a customer, whether anything changed, and
 reads only what did. Vectors are kept beside the texts; those of another encoder are made again and kept.
@@ -19,13 +19,15 @@ import numpy as np
 from tradewind.business import customer_texts
 from tradewind.business.customer_texts import NOTHING, CustomerText, Place, Stand
 from tradewind.business.database import Database
+from tradewind.engines.prototypes import Intents, NewIntents
 from tradewind.engines.retrieval import Knowledge, Own
 from tradewind.engines.vectors import Floats
+from tradewind.errors import EnvironmentFailure
 from tradewind.features.passages import Document, Passage, cut, language_of, pair
 from tradewind.privacy.vault import Vault
 
-MOST_DOCUMENTS = 10_000
-_MOST_SHELVES = 1024  # customers whose documents a worker holds at once
+MOST_DOCUMENTS, MOST_INTENTS = 10_000, 200
+_MOST_SHELVES, _MOST_DRAWERS = 1024, 100_000  # customers whose documents and intents a worker holds at once
 
 
 @dataclass
@@ -38,6 +40,15 @@ class _Shelf:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+@dataclass(frozen=True)
+class _Drawer:
+    """A customer's intents as they stood at a revision."""
+
+    new: NewIntents | None
+    stand: Stand
+    seen: int
+
+
 class Library:
     """Safe for threads. `revision` is what this worker has taken in."""
 
@@ -47,7 +58,8 @@ class Library:
         self._revision = revision
         self._opened: Vault | None = None
         self._opening = threading.Lock()
-        self._shelves: OrderedDict[tuple[str, str, int], _Shelf] = OrderedDict()
+        self._shelves: OrderedDict[tuple[str, str, str], _Shelf] = OrderedDict()
+        self._drawers: OrderedDict[tuple[str, str, str], _Drawer] = OrderedDict()
         self._guard = threading.Lock()
 
     @property
@@ -66,8 +78,45 @@ class Library:
                 self._renew(shelf, Place(account_id, product, "document"), knowledge)
         return shelf.own if shelf.held else None
 
+    def has_now(self, account_id: str, product: str, digest: str) -> bool | None:
+        """Whether a customer has intents beside the release `digest`, as far as it is known without asking; None: ask `intents`."""
+        drawer = self._drawers.get((account_id, product, digest))
+        if drawer is None or drawer.seen != self._revision():
+            return None
+        return drawer.new is not None
+
+    def intents(self, account_id: str, product: str, digest: str, intents: Intents) -> NewIntents | None:
+        """A customer's intents beside a release, from their examples; None where there are none. For a thread."""
+        key = account_id, product, digest
+        drawer = self._drawers.get(key)
+        seen = self._revision()  # asked before the database: what comes in between is seen with the next look
+        if drawer is not None and drawer.seen == seen:
+            return drawer.new
+        place = Place(account_id, product, "intent")
+        try:
+            stand = customer_texts.stand(self.database, place=place)
+        except EnvironmentFailure:
+            if drawer is None:
+                raise
+            return drawer.new  # while the database cannot be asked, what was known goes on
+        if drawer is None or drawer.stand != stand:
+            drawer = _Drawer(self._read(place, intents) if stand.count else None, stand, seen)
+        with self._guard:
+            self._drawers[key] = replace(drawer, seen=seen)
+            self._drawers.move_to_end(key)
+            while len(self._drawers) > _MOST_DRAWERS:
+                self._drawers.popitem(last=False)
+        return drawer.new
+
+    def _read(self, place: Place, intents: Intents) -> NewIntents | None:
+        names = list(customer_texts.listed(self.database, place=place))
+        texts = customer_texts.read(self.database, self.vault, place=place, names=names)
+        # A later release may have learnt what was an intent of the customer's own: then its answer stands.
+        learnt = {*intents.classes, intents.outside}
+        return intents.new({one.name: one.content["examples"] for one in texts if one.name not in learnt})
+
     def _shelf(self, account_id: str, product: str, knowledge: Knowledge) -> _Shelf:
-        key = account_id, product, id(knowledge)
+        key = account_id, product, knowledge.manifest["digest"]
         with self._guard:
             shelf = self._shelves.get(key)
             if shelf is None:

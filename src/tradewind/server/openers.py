@@ -31,6 +31,8 @@ class Opening:
     public_key: Path | None = None
     abstain_below: float | None = None
     texts: AnswerTexts | None = None
+    outside: str | None = None  # the label of what belongs to no class
+    accept: float = 0.95
     writing: Writing = field(default_factory=Writing)
     threads: int = 1
     load_engine: LoadEngine = load_generator
@@ -44,7 +46,7 @@ def open_item(folder: Path, version: Version, opening: Opening) -> Item:
 def _predictor(folder: Path, version: Version, opening: Opening) -> Item:
     served = open_release(
         folder, version, executor=opening.executor, public_key=opening.public_key, threads=opening.threads,
-        abstain_below=opening.abstain_below, texts=opening.texts,
+        abstain_below=opening.abstain_below, texts=opening.texts, outside=opening.outside, accept=opening.accept,
     )  # fmt: skip
     return replace(served, knowledge=_knowledge(folder, opening))
 

@@ -19,6 +19,7 @@ from tradewind.engines.beside import Wanted
 from tradewind.errors import InputError
 from tradewind.server.desk import Desk, Work
 from tradewind.server.gate import Reply
+from tradewind.server.intents import told
 from tradewind.server.served import Answer, Labelled, Served
 from tradewind.server.served_rows import ServedRows
 from tradewind.server.subjects import from_field
@@ -57,8 +58,11 @@ class Predict:
         try:
             served = await desk.find(work, name, release)
             if isinstance(served, Served):
-                answers = await desk.answers(work, served, rows)
-                outputs, charged = _outputs(served, answers)
+                if served.intents is not None and desk.own_intents(work, served):
+                    answered = await desk.intent_answers(work, served, rows)
+                    outputs, charged = told(answered, floor=served.abstain_below)
+                else:
+                    outputs, charged = _outputs(served, await desk.answers(work, served, rows))
                 _say(served, request, outputs)
                 if wanted:
                     await self._beside(work, served, rows, outputs, wanted)

@@ -22,7 +22,7 @@ _INPUT: dict[int, tuple[str, ...]] = {
         "account_name", "adapters_unsupported", "amount", "beside_unsuited", "code_expired", "code_redeemed", "code_unknown",
         "consent_option", "conversation_empty", "document_binary", "document_empty", "conversation_refused", "counterfactuals_range", "counterfactuals_undefined",
         "credit_amount", "credit_count", "credit_currency", "credit_reference", "credit_too_much", "currency",
-        "domain_missing", "duration", "email", "events_unsupported", "expiry", "field", "grace", "guidance_unsupported", "heatmap_missing", "idempotency_key", "json", "key_name", "language", "model_task", "month",
+        "domain_missing", "duration", "email", "events_unsupported", "expiry", "field", "grace", "guidance_unsupported", "heatmap_missing", "idempotency_key", "intents_missing", "json", "key_name", "language", "model_task", "month",
         "no_period", "no_rows", "note", "payment_method", "payment_provider", "plan_currency", "plan_name",
         "plan_unknown", "prompt_empty", "prompt_token", "prompt_too_long", "purpose", "reasons_range", "request",
         "role", "sampling", "schema_invalid", "scope", "sets_missing", "subject", "subject_rows", "tensor", "unsupported", "value", "window_given",

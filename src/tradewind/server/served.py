@@ -17,8 +17,9 @@ from tradewind.engines.beside import Beside
 from tradewind.engines.engine import Decision
 from tradewind.engines.loading import LoadedRelease, load
 from tradewind.engines.onnx import OnnxPredictor
+from tradewind.engines.prototypes import Intents
 from tradewind.engines.retrieval import Knowledge
-from tradewind.errors import DataError
+from tradewind.errors import ArtifactError, DataError
 from tradewind.features.actions import Actions
 from tradewind.features.feature_set import FeatureSet
 from tradewind.features.windows import Windows
@@ -64,6 +65,7 @@ class Served:
     windows: Windows | None = None  # what a transaction is told of its entities' past
     actions: Actions | None = None  # how answers become actions
     knowledge: Knowledge | None = None  # what it brings along to be searched
+    intents: Intents | None = None  # where it can be told new ones, or what belongs to none
 
     @property
     def release(self) -> str:
@@ -146,6 +148,8 @@ def open_release(
     abstain_below: float | None = None,
     texts: AnswerTexts | None = None,
     drift: DriftRule | None = None,
+    outside: str | None = None,
+    accept: float = 0.95,
 ) -> Served:
     """Loads and checks a release, and measures it once on a golden row. Takes as long as the release is large.
 
@@ -178,6 +182,7 @@ def open_release(
         drift=DriftWatch(loaded.score_reference, drift),
         windows=loaded.windows,
         actions=loaded.actions,
+        intents=_intents(loaded, outside, accept),
     )
 
 
@@ -186,6 +191,19 @@ def _purpose(folder: Path) -> dict[str, str]:
     path = folder / STATED
     stated = read_json(path)["release"] if path.is_file() else {}
     return {name: stated[name] for name in ("intended_use", "excluded_use") if stated.get(name)}
+
+
+def _intents(loaded: LoadedRelease, outside: str | None, accept: float) -> Intents | None:
+    """Raises ArtifactError where texts of no class are to be told apart and the release cannot."""
+    state = loaded.trust.get("intents")
+    if state is None or not loaded.predictor.has_vectors:
+        if outside is not None:
+            raise ArtifactError(
+                "The release cannot tell what belongs to no class.", code="scope_missing", where="serve.out_of_scope",
+                hint="It takes one text column, four classes, and intents in evaluate.examine; make the release again.",
+            )  # fmt: skip
+        return None
+    return Intents(loaded.predictor, state, outside=outside, accept=accept)
 
 
 class _Answering:

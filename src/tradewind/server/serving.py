@@ -43,6 +43,8 @@ class Place:
     public_key: Path | None = None
     abstain_below: float | None = None
     texts: AnswerTexts | None = None
+    outside: str | None = None  # the label of what belongs to no class
+    accept: float = 0.95
     writing: Writing = field(default_factory=Writing)
 
 
@@ -227,6 +229,7 @@ class Shelf:
             Opening(
                 executor=self.executor, public_key=place.public_key, abstain_below=place.abstain_below,
                 texts=place.texts,
+                outside=place.outside, accept=place.accept,
                 writing=place.writing, threads=self._threads, load_engine=self._load_engine,
             ),
         )  # fmt: skip
