@@ -68,6 +68,12 @@ VERBS = {
         "plan", "Plans of the product file; last month's bills under other ones; top-up codes.", _SELL, extra="serve"
     ),
     "usage": Verb("usage", "What customers used, by account, meter and month; as CloudEvents.", _SELL, extra="serve"),
+    "handoff": Verb(
+        "handoff", "Conversations that a person takes over: list, take, reply, give back.", _SELL, extra="serve"
+    ),
+    "feedback": Verb(
+        "feedback", "How satisfied people were with answers; judged messages to learn from.", _SELL, extra="serve"
+    ),
     "invoice": Verb("invoice", "Draft, finalize, void, correct, show and export invoices.", _SELL, extra="serve"),
     "reviews": Verb(
         "reviews",

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from tradewind import product_file
 from tradewind.cli.answer_texts import check_answers
 from tradewind.cli.prices import refuse_below_cost, released_below_cost
 from tradewind.cli.releases import release_folder
 from tradewind.cli.session import HERE, FolderOption, Session
-from tradewind.errors import ArtifactError, EnvironmentFailure, InputError
+from tradewind.errors import ArtifactError, EnvironmentFailure, InputError, ProductFileError, nearest
 from tradewind.release.registry import Registry
 
 _BACKLOG = 2048
@@ -41,6 +42,7 @@ def command(
     for session in sessions:
         _check_released(session)
         check_answers(session)
+        _check_writer(session, [one.product.product for one in sessions])
         if not open_to_all:
             # The first product's plans are on sale, for each product that they do not leave out.
             name, serve = session.product.product, sessions[0].product.serve
@@ -138,6 +140,18 @@ def _retention(session: Session) -> Any:
     store = session.product.serve.store
     written = {"inputs": store.inputs, "outputs": store.outputs}
     return _load("tradewind.privacy.retention").Retention.of(written, consent=store.consent)
+
+
+def _check_writer(session: Session, served: list[str]) -> None:
+    """Raises ProductFileError where passages are to be put into words by a product that is not served beside this one."""
+    talk = session.product.serve.conversation
+    if talk is None or talk.answer.model is None or talk.answer.model in served:
+        return
+    raise ProductFileError(
+        f"serve.conversation.answer.model is {talk.answer.model}, but served are {', '.join(served)}.",
+        code="writer_missing", where=product_file.place(session.folder, ("serve", "conversation", "answer", "model")),
+        hint=nearest(talk.answer.model, served) or f"Serve it too: tradewind serve --also FOLDER of {talk.answer.model}.",
+    )  # fmt: skip
 
 
 def _script(session: Session) -> Any:
