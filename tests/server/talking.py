@@ -137,6 +137,12 @@ class Site:
     public: str
     operator: str
 
+    @property
+    def logged(self):
+        """Every line so far."""
+        self.talks.desk.observer.write()
+        return self.log.getvalue()
+
     def ask(self, method, path, status=200, *, key=None, **more):
         headers = {"authorization": f"Bearer {key or self.key}", **more.pop("headers", {})}
         reply = self.client.request(method, path, headers=headers, **more)

@@ -182,7 +182,7 @@ def test_the_model_outside_is_asked_with_its_key():
         return httpx.Response(200, json={"choices": [{"message": {"content": "Hi [1]"}}]})
 
     model = asked_outside(handler)
-    assert asyncio.run(model.write(Prompt([{"role": "user", "content": "q"}]), max_tokens=7)) == "Hi [1]"
+    assert asyncio.run(model.write(None, [Prompt([{"role": "user", "content": "q"}])], max_tokens=7)) == "Hi [1]"
     (request,) = seen
     assert (str(request.url), request.headers["authorization"]) == (
         "https://models.example/v1/chat/completions", "Bearer sk-secret",
@@ -206,7 +206,7 @@ def test_whatever_it_answers_is_one_error_that_tells_no_secret(reply):
 
     model = asked_outside(handler)
     with pytest.raises(EnvironmentFailure) as caught:
-        asyncio.run(model.write(Prompt([{"role": "user", "content": "a secret question"}]), max_tokens=7))
+        asyncio.run(model.write(None, [Prompt([{"role": "user", "content": "a secret question"}])], max_tokens=7))
     assert caught.value.code == "environment.outside_model"
     assert "models.example" in str(caught.value)
     assert not any(word in str(caught.value) for word in ("sk-secret", "secret question", "boom"))

@@ -17,6 +17,7 @@ from tradewind.privacy.retention import parse_duration
 from tradewind.privacy.vault import Vault
 from tradewind.server.desk import Desk
 from tradewind.server.dialogue.outside import OutsideModel
+from tradewind.server.dialogue.own import OwnModel
 from tradewind.server.dialogue.talk import Script, Talk
 from tradewind.tariff import Rate, rate_of
 
@@ -38,11 +39,10 @@ class Talks:
         """Raises EnvironmentFailure `key_missing` where the key of an outside model is not set."""
         talks, outside = {}, []
         for script in scripts:
-            named = script.settings.answer.outside
-            model = None if named is None else OutsideModel(named, environment)
-            if model is not None:
-                outside.append(model)
-            talks[script.product] = Talk(desk, script, outside=model)
+            answer, writer = script.settings.answer, None
+            if answer.outside is not None:
+                outside.append(writer := OutsideModel(answer.outside, environment))
+            talks[script.product] = Talk(desk, script, writer=OwnModel(desk, answer.model) if answer.model else writer)
         return cls(database, Vault.open(vault_folder), talks, desk, outside)
 
     @property

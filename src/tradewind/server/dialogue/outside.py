@@ -6,12 +6,13 @@ Its key comes from the environment and goes into one header; neither the key nor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import httpx
 
 from tradewind.errors import EnvironmentFailure
 from tradewind.product.conversation import Outside
+from tradewind.server.desk import Work
 from tradewind.server.dialogue.writing import Prompt
 
 _MOST_BYTES = 1 << 20
@@ -36,10 +37,13 @@ class OutsideModel:
                 )  # fmt: skip
             self._headers["authorization"] = f"Bearer {key}"
 
-    async def write(self, prompt: Prompt, *, max_tokens: int) -> str:
-        """Raises EnvironmentFailure `outside_model`, whose words name the host and nothing that was sent."""
+    async def write(self, work: Work, prompts: Sequence[Prompt], *, max_tokens: int) -> str:
+        """The answer to the first prompt: how much it takes is known to itself alone.
+
+        Raises EnvironmentFailure `outside_model`, whose words name the host and nothing that was sent.
+        """
         body = {
-            "model": self._settings.model, "messages": list(prompt.messages), "max_tokens": max_tokens, "temperature": 0,
+            "model": self._settings.model, "messages": list(prompts[0].messages), "max_tokens": max_tokens, "temperature": 0,
         }  # fmt: skip
         try:
             async with self._client.stream(

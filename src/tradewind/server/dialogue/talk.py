@@ -5,31 +5,34 @@ is stored and charged (`server/conversations.py`).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
-from tradewind.engines.generation import Sampling
 from tradewind.engines.retrieval import NO_FILTERS
 from tradewind.errors import InputError, TradewindError
 from tradewind.product.answers import Language, Variants, filled
 from tradewind.product.conversation import Conversation
 from tradewind.server.desk import Desk, Work
 from tradewind.server.dialogue.memory import Query, language_of, queries
-from tradewind.server.dialogue.outside import OutsideModel
 from tradewind.server.dialogue.policy import SURE, Answer, Found, Guess, Understood, asks_for_person, decide
 from tradewind.server.dialogue.writing import Prompt, let_through, prompt_of
-from tradewind.server.generating import Running
 from tradewind.server.search import found
 from tradewind.server.served import Labelled, Served
 from tradewind.server.served_language import ServedLanguage
 
 _OTHERS = 4
 _GOOD = 0.6  # a passage that is so good by the message alone needs no look back
-_OWN_MODEL_S = 20.0
 
 Talkative: TypeAlias = Served | ServedLanguage
+
+
+class Writer(Protocol):
+    """A language model, of this server or of somebody else."""
+
+    async def write(self, work: Work, prompts: Sequence[Prompt], *, max_tokens: int) -> str:
+        """The answer to the first prompt that fits; they get shorter. Raises TradewindError."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,11 @@ class Past:
 
 
 class Talk:
-    """Answers the messages of one product. `outside` is a model of somebody else that puts passages into words."""
+    """Answers the messages of one product; `writer` puts passages into words, where there is one."""
 
-    def __init__(self, desk: Desk, script: Script, *, outside: OutsideModel | None = None) -> None:
+    def __init__(self, desk: Desk, script: Script, *, writer: Writer | None = None) -> None:
         self._desk = desk
-        self._outside = outside
+        self._writer = writer
         self.script = script
 
     @property
@@ -93,8 +96,8 @@ class Talk:
         column = text_column(served) if isinstance(served, Served) else "text"
         seen = Understood(text, language, guess, passages, past.failures, column)
         step = decide(seen, self.settings, answers, titles=self.script.titles_in(language))
-        if step.write_from and (self.settings.answer.model or self._outside):
-            written = await self._written(work, step.write_from, seen, past)
+        if step.write_from and self._writer is not None:
+            written = await self._written(work, self._writer, passages=step.write_from, seen=seen, past=past)
             return written or step.answer
         return step.answer
 
@@ -143,43 +146,18 @@ class Talk:
 
     # ------------------------------------------------------------ writing
 
-    async def _written(self, work: Work, passages: Sequence[Found], seen: Understood, past: Past) -> Answer | None:
+    async def _written(
+        self, work: Work, writer: Writer, *, passages: Sequence[Found], seen: Understood, past: Past
+    ) -> Answer | None:
         """The passages in the words of a language model, or None where it fails or its answer may not pass."""
-        prompt = prompt_of(seen.text, passages, past.said[-2:], seen.language)
-        most = self.settings.answer.max_tokens
+        shorter = [passages[:most] for most in range(len(passages), 0, -1)]
+        prompts = [prompt_of(seen.text, some, past.said[-2:], seen.language) for some in shorter]
         try:
-            if self._outside is not None:
-                text = await self._outside.write(prompt, max_tokens=most)
-            else:
-                text = await self._own_words(work, prompt, max_tokens=most)
-        except (TradewindError, TimeoutError) as error:
-            code = error.code if isinstance(error, TradewindError) else "environment.timeout"
-            self._desk.observer.event({"event": "writer_failed", "product": self.script.product, "code": code})
+            text = await writer.write(work, prompts, max_tokens=self.settings.answer.max_tokens)
+        except TradewindError as error:
+            self._desk.observer.event({"event": "writer_failed", "product": self.script.product, "code": error.code})
             return None
         return let_through(text, passages, said=[*past.said, seen.text])
-
-    async def _own_words(self, work: Work, prompt: Prompt, *, max_tokens: int) -> str:
-        name = self.settings.answer.model
-        assert name is not None
-        product, release = work.product, work.release
-        served = await self._desk.find_language(work, name, None)
-        work.product, work.release = product, release
-        running: Running | None = None
-        try:
-            tokens = _tokens(served, prompt)
-            room = served.engine.context - len(tokens)
-            if room <= 0:
-                raise InputError(f"The passages do not fit into {name}.", code="prompt_too_long")
-            running = Running(served, [tokens], [Sampling(min(max_tokens, room), temperature=0.0)], choices=1)
-            parts: list[str] = []
-            async with asyncio.timeout(_OWN_MODEL_S):
-                while pieces := await running.next():
-                    parts += [piece.text for _, piece in pieces]
-            return "".join(parts)
-        finally:
-            if running is not None:
-                running.cancel()
-            served.let_go()
 
 
 def text_column(served: Served) -> str:
@@ -198,9 +176,3 @@ def past_of(messages: Sequence[Any], *, language: str, failures: int, memory: in
     said = [one.content.text for one in messages[-memory:] if one.content.author == "user"] if memory else []
     known: Language = "zh" if language == "zh" else "en"
     return Past(said, known, failures)
-
-
-def _tokens(served: ServedLanguage, prompt: Prompt) -> list[int]:
-    if served.chats:
-        return served.engine.tokenizer.chat(list(prompt.messages))
-    return served.engine.tokenizer.encode("\n\n".join(one["content"] for one in prompt.messages) + "\n\n")
