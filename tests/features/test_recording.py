@@ -80,9 +80,13 @@ def test_bounds_of_length_are_kept_without_decoding_more(monkeypatch):
     assert long.value.code == "data.audio_too_long"
 
 
-def test_a_file_of_too_many_channels_is_refused():
+def test_a_file_that_would_fill_the_memory_is_refused_before_it_is_decoded():
     with pytest.raises(DataError, match="17 channels"):
         decode(file_of(np.zeros((100, 17)) + 0.1))
+    small = file_of(np.zeros((4_100_000, 8), dtype=np.int16), rate=192_000, kind="FLAC")
+    assert len(small) < 400_000
+    with pytest.raises(DataError, match="more than 32 million samples"):
+        decode(small)
 
 
 def test_text_is_a_recording_only_where_it_begins_as_one():

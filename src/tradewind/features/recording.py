@@ -24,6 +24,7 @@ SILENCE = 3e-4  # of full scale, -70 dB: ten steps of 16 bits
 _FORMATS = frozenset({"WAV", "WAVEX", "RF64", "FLAC", "MP3", "OGG"})
 _LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
 _MOST_CHANNELS = 16
+_MOST_SAMPLES = 32_000_000  # over all channels: 128 MB once decoded, eleven minutes of one channel at 48,000 a second
 _STREAMED = (0, 0xFFFFFFFF)  # sizes that a writer leaves who did not know the end
 
 
@@ -105,7 +106,7 @@ def _read(content: bytes, longest_s: float) -> tuple[NDArray[np.float32], int]:
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             _check(file, longest_s)
-            most = int(longest_s * file.samplerate) + 1
+            most = min(int(longest_s * file.samplerate) + 1, _MOST_SAMPLES // file.channels)
             samples_NC = file.read(min(most, file.frames) if file.frames > 0 else most, dtype="float32", always_2d=True)
             rate, said = int(file.samplerate), int(file.frames)
     except (soundfile.SoundFileError, RuntimeError, OSError, ValueError, OverflowError, MemoryError) as error:
@@ -124,6 +125,8 @@ def _check(file: soundfile.SoundFile, longest_s: float) -> None:
         raise _unreadable(f"{file.samplerate} samples a second are not between {_LOWEST_RATE} and {_HIGHEST_RATE}")
     if file.channels > _MOST_CHANNELS:
         raise _unreadable(f"it has {file.channels} channels, more than {_MOST_CHANNELS}")
+    if file.frames * file.channels > _MOST_SAMPLES:
+        raise _unreadable(f"it holds more than {_MOST_SAMPLES // 1_000_000} million samples")
     if file.frames > longest_s * file.samplerate:
         raise _too_long(file.frames / file.samplerate, longest_s)
 

@@ -88,7 +88,7 @@ class TimeNet(nn.Module):
     """Residual convolutions over time alone, the bands being channels (TC-ResNet; Choi et al. 2019): [B, F, T] to [B, D].
 
     A command is told by how its sounds follow each other. One convolution sees all bands at once, so that few layers see
-    enough, and the whole net costs less than the first layers of one over both axes. Each stage halves the frames; the
+    enough (LAB.md). Each stage halves the frames; the
     vector is the mean and the maximum over those that are left.
     """
 
