@@ -69,7 +69,9 @@ def throughput(seconds: float) -> None:
         ),
     }  # fmt: skip
     found = {name: seconds / best(way) for name, way in ways.items()}
-    print(f"log-mel of {seconds:g} s at {RATE} Hz, {MELS} bands, one core, best of 15 in processor time (seconds of audio a second)")
+    print(
+        f"log-mel of {seconds:g} s at {RATE} Hz, {MELS} bands, one core, best of 15 in processor time (seconds of audio a second)"
+    )
     for name, speed in found.items():
         print(f"  {name:30} {speed:10,.0f}   x {speed / found['Tradewind, NumPy, float64']:.2f}")
     floor = found["Tradewind, NumPy, float64"] >= found["transformers, NumPy, float64"]
