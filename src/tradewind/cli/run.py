@@ -15,7 +15,7 @@ from tradewind.cli.train import train
 from tradewind.privacy import retraining
 
 _SHOWN = ("roc_auc", "pr_auc", "accuracy", "f1_macro", "recall", "log_loss", "ece", "rmse", "mae", "r2", "loss", "perplexity",
-          "bits_per_byte")  # fmt: skip
+          "bits_per_byte", "ndcg@10", "hit@10", "mrr@10", "sampled_ndcg@10", "sampled_hit@10", "coverage@10")  # fmt: skip
 
 
 def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: JsonOption = False) -> None:

@@ -25,7 +25,7 @@ class Story:
 
 
 # The file that tells it; its `STORY` is one of the above.
-_FILES: Mapping[Task, str] = {"generation": "language"}
+_FILES: Mapping[Task, str] = {"generation": "language", "recommendation": "recommendation"}
 
 
 def story_of(task: Task) -> Story | None:

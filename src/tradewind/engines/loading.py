@@ -13,6 +13,7 @@ from tradewind.engines.embeddings import EncoderEngine
 from tradewind.engines.engine import Decision
 from tradewind.engines.genai import GenaiEngine
 from tradewind.engines.onnx import OnnxPredictor
+from tradewind.engines.recommendation import RecommendationEngine
 from tradewind.errors import ArtifactError, VerificationFailed
 from tradewind.features.actions import Actions
 from tradewind.features.column import Values
@@ -23,6 +24,7 @@ from tradewind.features.windows import Windows
 from tradewind.files import read_json
 from tradewind.release import encoder as encoders
 from tradewind.release import language as languages
+from tradewind.release import recommender as recommenders
 from tradewind.release.bundle import TRUST, Bundle, open_bundle, task_of
 from tradewind.release.golden import Golden, read_golden
 from tradewind.release.language import (
@@ -206,6 +208,15 @@ def load_embedder(folder: Path, *, public_key: Path | None = None, threads: int 
     return engine
 
 
+def load_recommender(
+    folder: Path, *, public_key: Path | None = None, threads: int = 1, approximate_from: int | None = None
+) -> RecommendationEngine:  # fmt: skip
+    """Opens the release of a recommender. Raises ArtifactError when it is none, VerificationFailed when a byte changed, another
+    key signed it, or it does not give the golden scores on this machine."""
+    recommenders.open_recommender_bundle(folder, public_key=public_key)
+    return RecommendationEngine.open(folder / recommenders.MODEL, threads=threads, approximate_from=approximate_from)
+
+
 def verify_release(folder: Path, *, public_key: Path | None = None) -> str:
     """Opens a release of any kind as it would be served, every precision of it; says what was checked."""
     return _CHECKS.get(task_of(folder), _check_predictor)(folder, public_key)
@@ -229,7 +240,13 @@ def _check_generator(folder: Path, public_key: Path | None) -> str:
     return f"digests, signature, template and golden prompts of the release ({held})"
 
 
+def _check_recommender(folder: Path, public_key: Path | None) -> str:
+    load_recommender(folder, public_key=public_key)
+    return "digests, signature and golden histories of the release"
+
+
 _CHECKS: Mapping[str | None, Callable[[Path, Path | None], str]] = {
     languages.TASK: _check_generator,
     encoders.TASK: _check_encoder,
+    recommenders.TASK: _check_recommender,
 }

@@ -14,9 +14,10 @@ from typing import Any
 from jinja2 import TemplateError
 
 from tradewind.errors import ArtifactError, InputError
-from tradewind.evaluate import cost, generation, generation_page
+from tradewind.evaluate import cost, generation, generation_page, recommendation, recommendation_page
 from tradewind.evaluate.analysis import Analysis, Basis, analyse, checked_gates
-from tradewind.evaluate.examination import STATE_FILE, again
+from tradewind.evaluate.examination import STATE_FILE
+from tradewind.evaluate.examination import again as examined_again
 from tradewind.evaluate.figures import DIGITS
 from tradewind.evaluate.page import language_of, render, without_pictures
 from tradewind.evaluate.predictions import FILE, read_predictions
@@ -76,13 +77,14 @@ def recompute(folder: Path) -> Recomputed:
     Raises ArtifactError when report.json or the predictions are missing or cannot be read as such.
     """
     stored = _read(folder / JSON_FILE)
-    if stored.get("task") == "generation":
-        return _generation(stored, folder)
+    room = _ROOMS.get(str(stored.get("task")))
+    if room is not None:
+        return _of_room(stored, folder, *room)
     predictions = read_predictions(folder / FILE)
     try:
         basis = _basis(stored)
         analysis = analyse(predictions, basis)
-        examination = again(folder, tuple(stored["trust"]), _context(stored, basis, analysis))
+        examination = examined_again(folder, tuple(stored["trust"]), _context(stored, basis, analysis))
         basis = replace(basis, further=examination.figures)
         computed = {
             **plain(replace(analysis, gates=checked_gates(analysis, basis))),
@@ -108,13 +110,22 @@ def recompute(folder: Path) -> Recomputed:
     return Recomputed(_leaves(compared) + _leaves(calibration) + _leaves(state) + 1, tuple(differences))
 
 
-def _generation(stored: Mapping[str, Any], folder: Path) -> Recomputed:
-    """The report of a language model, whose witness is the losses of its tokens."""
+# Tasks whose report has a witness of its own: how it is computed again, and how its page is drawn.
+_ROOMS: Mapping[str, tuple[Callable[[Mapping[str, Any], Path], dict[str, Any]], Callable[..., str]]] = {
+    "generation": (generation.again, generation_page.render),
+    "recommendation": (recommendation.again, recommendation_page.render),
+}
+
+
+def _of_room(
+    stored: Mapping[str, Any], folder: Path, again: Callable[[Mapping[str, Any], Path], dict[str, Any]], draw: Callable[..., str]
+) -> Recomputed:  # fmt: skip
+    """The report of another task than a table's, from its own witness."""
     try:
-        computed = json.loads(canonical_json(generation.again(stored, folder)))
+        computed = json.loads(canonical_json(again(stored, folder)))
         compared = {key: value for key, value in stored.items() if key in computed}
         differences = list(_compare("", compared, computed))
-        differences += _page(folder / PAGE_FILE, {**stored, **computed}, generation_page.render)
+        differences += _page(folder / PAGE_FILE, {**stored, **computed}, draw)
     except ArtifactError:
         raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, InputError, TemplateError) as error:

@@ -118,11 +118,11 @@ def export(
     served, names = _served(model, features)
     was_training = model.training
     served.eval()
-    example = tuple(torch.from_numpy(_exemplary(np.array(golden[name]))) for name in names)
+    example = tuple(torch.from_numpy(exemplary(np.array(golden[name]))) for name in names)
     output = "probabilities" if served.mean is None else "values"
     if served.mean is None:
         served.temperature.fill_(_TRACED_TEMPERATURE)
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             served,
             example,
@@ -132,7 +132,7 @@ def export(
             external_data=False,
             input_names=[input_name(name) for name in names],
             output_names=[output] if served.text is None else [output, VECTORS],
-            dynamic_shapes=(_dynamic_shapes(names, features.layout),),
+            dynamic_shapes=(dynamic_shapes(names, features.layout),),
         )
         assert program is not None
         proto = program.model_proto
@@ -209,7 +209,7 @@ def input_names(layout: Layout) -> tuple[str, ...]:
     return (*names, *(tensor.name for tensor in layout.tensors))
 
 
-def _dynamic_shapes(names: tuple[str, ...], layout: Layout) -> tuple[dict[int, Any], ...]:
+def dynamic_shapes(names: tuple[str, ...], layout: Layout) -> tuple[dict[int, Any], ...]:
     """Axis 0 is the batch; an axis whose length the layout leaves open is dynamic too."""
     open_axes = {
         tensor.name: [axis + 1 for axis, length in enumerate(tensor.shape) if length is None]
@@ -219,7 +219,7 @@ def _dynamic_shapes(names: tuple[str, ...], layout: Layout) -> tuple[dict[int, A
     return tuple({0: dynamic, **dict.fromkeys(open_axes.get(name, []), dynamic)} for name in names)
 
 
-def _exemplary(array: NDArray[Any]) -> NDArray[Any]:
+def exemplary(array: NDArray[Any]) -> NDArray[Any]:
     """At least 2 rows, and at least 2 places on a ragged axis: torch.export takes a 0 or 1 for a constant."""
     if len(array) < 2:
         array = np.repeat(array, 2, axis=0)
@@ -227,7 +227,7 @@ def _exemplary(array: NDArray[Any]) -> NDArray[Any]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The exporter speaks through print, logging and warnings; none of it is for a user."""
     loggers = [logging.getLogger(name) for name in _NOISY_LOGGERS]
     levels = [logger.level for logger in loggers]

@@ -19,7 +19,9 @@ from tradewind.product.data import (
     Clean,
     ColumnOptions,
     Data,
+    Entities,
     ImageAugment,
+    Interactions,
     NumberAugment,
     Quality,
     Source,
@@ -42,10 +44,12 @@ __all__ = [
     "ColumnOptions",
     "Costs",
     "Data",
+    "Entities",
     "Evaluate",
     "Events",
     "Explain",
     "ImageAugment",
+    "Interactions",
     "KnowledgeBase",
     "Model",
     "NumberAugment",
@@ -90,6 +94,7 @@ class Product(Section):
             raise PydanticCustomError("target_missing", "target is missing")
         if self.task == "generation" and self.data.target:
             raise ValueError("generation has no target: leave data.target out")
+        self._suits_recommendation()
         if self.task == "generation" and self.train.privacy is not None:
             raise ValueError("language models are not trained privately yet: leave train.privacy out")
         if self.task == "generation" and (self.data.subject or self.data.consent):
@@ -126,6 +131,30 @@ class Product(Section):
             if not self.data.sensitive:
                 raise misplaced(("train", "fairness"), "fair groups are asked for, but data.sensitive names no column")
         return self
+
+    def _suits_recommendation(self) -> None:
+        data = self.data
+        if self.task != "recommendation":
+            for name in ("recommendation", "users", "items"):
+                if name in data.model_fields_set:
+                    raise misplaced(("data", name), f"{name} is for recommendation, but the task is {self.task}")
+            return
+        if data.target:
+            raise misplaced(("data", "target"), "recommendation has no target: what comes next is it")
+        if data.subject or data.consent:
+            raise misplaced(
+                ("data", "subject" if data.subject else "consent"),
+                "events are not kept by subject yet, so that nobody could be erased from them",
+                hint="Leave out people who did not agree before; users may be given as numbers that only you can trace.",
+            )
+        if (
+            data.split.by != "random"
+            or isinstance(data.split.test, Source)
+            or isinstance(data.split.validation, Source)
+        ):
+            raise misplaced(("data", "split"), "each user's last event is the test and the one before it validation")
+        if self.train.privacy is not None:
+            raise misplaced(("train", "privacy"), "recommenders are not trained privately yet")
 
     @model_validator(mode="after")
     def _fair_gates(self) -> Product:

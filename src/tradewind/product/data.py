@@ -174,6 +174,41 @@ ColumnField = Annotated[ColumnOptions, BeforeValidator(_column, json_schema_inpu
 HeaderFact = Literal["age_band", "sex", "modality", "body_part", "view", "pixel_spacing"]
 
 
+class Interactions(Section):
+    """Recommendation: a row of the source is one event. Columns left out are found by their names."""
+
+    user: str | None = Field(None, description="Column that says who")
+    item: str | None = Field(None, description="Column that says what")
+    time: str | None = Field(None, description="Column that says when; without one the order of the rows is the time")
+    event: str | None = Field(None, description="Column with the kind of event, such as view or buy")
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="Kind of event → how much it teaches; 0 leaves it out, as does a kind not named",
+    )
+    repeats: Literal["keep", "drop"] = Field(
+        "drop", description="Events of one user with the item of the event before: a page loaded again says nothing new"
+    )
+    fewest_per_user: Positive = Field(1, description="Users with fewer events are left out")
+    fewest_per_item: Positive = Field(1, description="Items with fewer events are left out")
+    again: bool = Field(False, description="Items may be recommended to those who had them already")
+
+
+class Entities(Section):
+    """A table of users or items: its key, and columns that stand for those with few events or none."""
+
+    source: SourceField
+    key: str | None = Field(None, description="Column with the user or item; by default it is found by its name")
+    columns: dict[str, ColumnField] = Field(default_factory=dict)
+    only: list[str] | None = Field(None, description="The columns to use, and no other")
+    drop: list[str] = Field(default_factory=list, description="Columns not to use")
+
+    @model_validator(mode="after")
+    def _together(self) -> Entities:
+        if self.only is not None and self.drop:
+            raise ValueError("only and drop exclude each other")
+        return self
+
+
 class Data(Section):
     source: SourceField
     target: str = Field("", description="The column to predict; generation has none")
@@ -201,6 +236,9 @@ class Data(Section):
     events: Events | None = Field(
         None, description="Rows are events in time: columns that tell what a card, a customer, a device did before"
     )
+    recommendation: Interactions = Interactions()
+    users: Entities | None = Field(None, description="Recommendation: what is known of users")
+    items: Entities | None = Field(None, description="Recommendation: what is known of items")
     clean: Clean = Clean()
     augment: Augment = Augment()
     split: Split = Split()

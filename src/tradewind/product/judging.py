@@ -126,6 +126,13 @@ class Evaluate(Section):
     most_tokens: Positive = Field(
         1_000_000, description="Generation: tokens of a split that are scored, the first ones"
     )
+    at: list[Positive] = Field(
+        [5, 10, 20], min_length=1, description="Recommendation: lengths of the list that is judged"
+    )
+    candidates: Positive = Field(100, description="Recommendation: drawn items beside the right one, sampled protocol")
+    most_users: Positive = Field(
+        100_000, description="Recommendation: users of a split who are asked about, drawn evenly"
+    )
     seed: int = 0
 
     @model_validator(mode="after")

@@ -15,7 +15,7 @@ from tradewind.product.section import Positive, Section
 class Model(Section):
     """Which network. `kind` chooses for the columns it suits; the four after it choose column kind by column kind."""
 
-    kind: Literal["auto", "mlp", "tabm", "transformer", "cnn", "rnn", "resnet", "vit", "decoder"] = "auto"
+    kind: Literal["auto", "mlp", "tabm", "transformer", "cnn", "rnn", "resnet", "vit", "decoder", "sasrec"] = "auto"
     tabular: Literal["auto", "mlp", "tabm", "transformer"] = "auto"
     text: Literal["auto", "cnn", "rnn", "transformer", "pretrained"] = "auto"
     image: Literal["auto", "cnn", "resnet", "vit"] = "auto"
@@ -30,7 +30,12 @@ class Model(Section):
     preset: Literal["1m", "10m", "50m", "110m", "350m", "1b", "7b"] | None = Field(
         None, description="Decoder: its size; width, depth and heads change a part of it"
     )
-    context: Positive | Literal["auto"] = Field("auto", description="Decoder: most tokens it sees at once")
+    context: Positive | Literal["auto"] = Field(
+        "auto", description="Decoder: most tokens it sees at once; sasrec: latest events of a user"
+    )
+    factors: Annotated[int, Field(ge=0)] | Literal["auto"] = Field(
+        "auto", description="Recommendation: factors of a linear model whose scores are added; 0 for none"
+    )
     kv_heads: Positive | Literal["auto"] = Field(
         "auto", description="Decoder: heads of keys and values; heads share them"
     )
@@ -107,7 +112,10 @@ class Train(Section):
     max_minutes: Annotated[float, Field(gt=0)] | None = None
     schedule: Literal["auto", "constant", "step", "exponential", "cosine", "plateau"] = "auto"
     warmup: float | Literal["auto"] = Field("auto", description="Share of all steps in which the rate grows")
-    loss: Literal["auto", "cross_entropy", "focal", "mse", "mae", "huber"] = "auto"
+    loss: Literal["auto", "cross_entropy", "focal", "mse", "mae", "huber", "sampled_softmax", "gbce"] = Field(
+        "auto", description="Recommendation: cross_entropy is over all items, the last two over drawn ones"
+    )
+    negatives: Positive | Literal["auto"] = Field("auto", description="Recommendation: items drawn for a step")
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
     huber_delta: Annotated[float, Field(gt=0)] = 1.0
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"

@@ -178,6 +178,8 @@ def objective_for(product: Product, features: FeatureSet, target: NDArray[Any]) 
     """The loss that resolved settings ask for. Raises ModelError for a class weight that no class has."""
     settings = product.train
     assert settings.loss != "auto"
+    assert settings.loss != "sampled_softmax"
+    assert settings.loss != "gbce"
     weights: tuple[float, ...] | None = None
     if isinstance(features.target, ClassTarget) and settings.class_weights != "none":
         names = features.target.classes

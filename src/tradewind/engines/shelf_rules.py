@@ -1,0 +1,186 @@
+"""Rules of a shop over recommended items: what may be shown, what is pushed, and that not all are alike.
+
+Not here: scores (`recommendation.py`), the search for the best (`top.py`).
+
+Legend: I items, K candidates, k wanted, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tradewind.errors import DataError, nearest
+from tradewind.features.category import category_key
+
+Floats: TypeAlias = NDArray[np.float32]
+Wanted: TypeAlias = object  # a value, a sequence of values, or {"min": …, "max": …}
+
+
+class Attribute:
+    """One raw column of items, `values` [I]. Words and numbers are looked up once: rules hold for every request."""
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self.values = values
+
+    @cached_property
+    def _coded(self) -> tuple[NDArray[np.int32], dict[str, int]]:
+        keys = [category_key(one) for one in self.values]
+        numbers = {key: number for number, key in enumerate(sorted({key for key in keys if key is not None}))}
+        return np.array([-1 if key is None else numbers[key] for key in keys], np.int32), numbers
+
+    @cached_property
+    def _numbers(self) -> NDArray[np.float64]:
+        return np.array([np.nan if one is None else float(one) for one in self.values])
+
+    def among(self, wanted: Sequence[object]) -> NDArray[np.bool_]:
+        """Which items [I] have one of the values; a missing one is never wanted."""
+        codes_I, numbers = self._coded
+        keys = [category_key(one) for one in wanted]
+        found: NDArray[np.bool_] = np.isin(codes_I, [numbers[key] for key in keys if key in numbers])
+        return found
+
+    def between(self, low: float, high: float) -> NDArray[np.bool_]:
+        """Which items [I] lie in a range. Raises ValueError where the column holds words."""
+        with np.errstate(invalid="ignore"):
+            found: NDArray[np.bool_] = (self._numbers >= low) & (self._numbers <= high)
+        return found
+
+    def joined(self, more: Sequence[object]) -> Attribute:
+        """The same column with further items behind."""
+        further = np.empty(len(more), dtype=object)
+        further[:] = list(more)
+        return Attribute(np.concatenate([self.values, further]))
+
+
+Attributes: TypeAlias = Mapping[str, Attribute]
+
+
+@dataclass(frozen=True)
+class Boost:
+    """Items by name, or by the value of a column, whose scores are multiplied (their distance from the lowest) or raised."""
+
+    items: Sequence[object] = ()
+    where: Mapping[str, Wanted] = field(default_factory=dict)
+    times: float = 1.0
+    plus: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What holds for one answer. `allow` are the only items that may be shown (those in stock, say), `exclude` never are;
+    `where` asks for values of item columns; `diversity`, 0 to 1, weighs how unlike the items are against their scores."""
+
+    seen: Literal["default", "leave_out", "keep"] = "default"
+    exclude: Sequence[object] = ()
+    allow: Sequence[object] | None = None
+    where: Mapping[str, Wanted] = field(default_factory=dict)
+    boosts: Sequence[Boost] = ()
+    diversity: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.diversity <= 1:
+            raise DataError(
+                f"diversity is {self.diversity:g}, but lies between 0 and 1.", code="diversity", where="diversity"
+            )
+        for boost in self.boosts:
+            if not boost.times >= 0:
+                raise DataError(f"A boost multiplies by {boost.times:g}, but by less than nothing it cannot.",
+                                code="boost", where="boosts")  # fmt: skip
+
+    def allowed(self, attributes: Attributes, places: Mapping[str, int], items: int) -> NDArray[np.bool_] | None:
+        """Which items [I] may be shown; None for all. Raises DataError for a column that is none."""
+        found: NDArray[np.bool_] | None = None
+        if self.allow is not None:
+            found = np.zeros(items, np.bool_)
+            found[_known(self.allow, places)] = True
+        for column, wanted in self.where.items():
+            meets = _meets(attributes, column, wanted)
+            found = meets if found is None else found & meets
+        if self.exclude:
+            found = np.ones(items, np.bool_) if found is None else found
+            found[_known(self.exclude, places)] = False
+        return found
+
+    def _boosted(
+        self, attributes: Attributes, places: Mapping[str, int], items: int
+    ) -> list[tuple[NDArray[np.bool_], Boost]]:
+        """Each boost with the items [I] that it is for: those named, and those that meet all it asks of columns."""
+        found = []
+        for boost in self.boosts:
+            chosen = np.zeros(items, np.bool_)
+            if boost.where:
+                chosen[:] = True
+                for column, wanted in boost.where.items():
+                    chosen &= _meets(attributes, column, wanted)
+            chosen[_known(boost.items, places)] = True
+            found.append((chosen, boost))
+        return found
+
+    def sums(
+        self, attributes: Attributes, places: Mapping[str, int], items: int
+    ) -> tuple[Floats | None, Floats | None]:  # fmt: skip
+        """The factor and the addend of every item [I], None where there is none."""
+        factor: Floats | None = None
+        addend: Floats | None = None
+        for chosen, boost in self._boosted(attributes, places, items):
+            if boost.times != 1:
+                factor = np.ones(items, np.float32) if factor is None else factor
+                factor[chosen] *= np.float32(boost.times)
+            if boost.plus:
+                addend = np.zeros(items, np.float32) if addend is None else addend
+                addend[chosen] += np.float32(boost.plus)
+        return factor, addend
+
+
+def _known(names: Sequence[object], places: Mapping[str, int]) -> NDArray[np.int64]:
+    """Places of the items that are known; stock lists name more than a model knows."""
+    keys = (category_key(name) for name in names)
+    return np.array([places[key] for key in keys if key is not None and key in places], np.int64)
+
+
+def _meets(attributes: Attributes, column: str, wanted: Wanted) -> NDArray[np.bool_]:
+    """Which items [I] have a wanted value; a missing one is never wanted."""
+    if column not in attributes:
+        raise DataError(
+            f"Items have no column {column}. Columns: {', '.join(attributes) or 'none'}.", code="column_unknown",
+            where=f"where.{column}", hint=nearest(column, list(attributes)) or None,
+        )  # fmt: skip
+    if not isinstance(wanted, Mapping):
+        several = list(wanted) if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
+        return attributes[column].among(several)
+    low, high = wanted.get("min", -np.inf), wanted.get("max", np.inf)
+    if set(wanted) - {"min", "max"} or not all(isinstance(one, int | float) for one in (low, high)):
+        raise DataError(f"{column} asks for {dict(wanted)!r}, but a range has min and max, numbers both.",
+                        code="range", where=f"where.{column}")  # fmt: skip
+    try:
+        return attributes[column].between(low, high)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{column} holds words, which have no range.", code="range", where=f"where.{column}") from error
+
+
+def diversified(vectors_KD: Floats, scores_K: Floats, k: int, diversity: float) -> NDArray[np.int64]:
+    """Which candidates, in order: each time the one with the best of its score less its likeness to those chosen already
+    (Carbonell and Goldstein, Maximal Marginal Relevance, 1998).
+
+    Scores are brought to 0 … 1, likeness is the cosine of the items' vectors.
+    """
+    lengths = np.linalg.norm(vectors_KD, axis=1, keepdims=True)
+    unit = vectors_KD / np.maximum(lengths, 1e-12)
+    spread = float(scores_K.max() - scores_K.min())
+    worth = (scores_K - scores_K.min()) / spread if spread > 0 else np.ones_like(scores_K)
+    likeness = np.zeros(len(scores_K), np.float32)
+    left = np.ones(len(scores_K), np.bool_)
+    chosen: list[int] = []
+    for _ in range(min(k, len(scores_K))):
+        gain = np.where(left, (1 - diversity) * worth - diversity * likeness, -np.inf)
+        best = int(gain.argmax())
+        chosen.append(best)
+        left[best] = False
+        likeness = np.maximum(likeness, unit @ unit[best])
+    return np.array(chosen, np.int64)

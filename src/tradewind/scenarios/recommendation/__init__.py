@@ -1,0 +1,1 @@
+"""A shop: what a visitor looks at next. Files of a new product folder; no logic."""
