@@ -135,8 +135,10 @@ class Product(Section):
     def _suits_recommendation(self) -> None:
         data = self.data
         if self.task != "recommendation":
-            for name in ("recommendation", "users", "items"):
-                if name in data.model_fields_set:
+            # By value: the resolved copy of a product says every field.
+            said = {"recommendation": data.recommendation != Interactions(), "users": data.users, "items": data.items}
+            for name, given in said.items():
+                if given:
                     raise misplaced(("data", name), f"{name} is for recommendation, but the task is {self.task}")
             return
         if data.target:
