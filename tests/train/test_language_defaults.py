@@ -28,8 +28,8 @@ def resolved(facts, *, objective="pretrain", **sections):
 def test_nothing_is_left_open_but_what_is_measured():
     found = resolved(TEXT, model={"preset": "1m"})
     still = {name for name, value in found.train.model_dump().items() if value == "auto"}
-    of_tables = {"fairness_by", "fairness_strength", "robustness_radius"}
-    assert still <= {"precision", "device", "threads", "compile"} | of_tables
+    of_others = {"fairness_by", "fairness_strength", "robustness_radius", "negatives"}
+    assert still <= {"precision", "device", "threads", "compile"} | of_others
     assert found.model.context == 256
 
 
