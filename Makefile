@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= $(or $(TRADEWIND_DATA),../shared/data)
 
-.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated reasons coverage privacy robustness fairness speech lock clean
+.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated reasons coverage privacy robustness fairness speech service lock clean
 
 help:
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -86,6 +86,9 @@ fairness: install  ## fair training on $(DATA) beside fairlearn's ExponentiatedG
 
 speech: install  ## log-mel spectra beside torch and transformers, commands beside simple models
 	$(BIN)/python benchmarks/audio.py
+
+service: install  ## new intents by a few examples, search over 100,000 passages, how well it finds
+	$(BIN)/python benchmarks/service.py --data $(DATA)
 
 lock: install  ## write requirements.lock from what .venv holds
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' | grep -vE ' @ |^-e |^tradewind' > requirements.lock
