@@ -77,6 +77,16 @@ class MemoryEvents:
                 self._events.popitem(last=False)
         return new
 
+    def known(self, event: Event) -> bool:
+        """Whether one of the user's events has its `id`."""
+        with self._lock:
+            return bool(event.id) and any(one.id == event.id for one in self._events.get(event.user, ()))
+
+    def holds(self, event: Event) -> bool:
+        """Whether it is kept still."""
+        with self._lock:
+            return event in self._events.get(event.user, ())
+
     def history(self, user: str) -> list[str]:
         with self._lock:
             return [event.item for event in self._events.get(user, ())]

@@ -11,13 +11,14 @@ from typing import TypeAlias
 from tradewind.engines.loading import load_generator
 from tradewind.engines.retrieval import Knowledge
 from tradewind.features.knowledge_files import FOLDER, MANIFEST
-from tradewind.release import encoder, language
+from tradewind.release import encoder, language, recommender
 from tradewind.release.bundle import task_of
 from tradewind.release.registry import Version
 from tradewind.server.answer_texts import AnswerTexts
 from tradewind.server.served import Served, open_release
 from tradewind.server.served_encoder import ServedEncoder, open_encoder
 from tradewind.server.served_language import LoadEngine, ServedLanguage, Writing, open_language
+from tradewind.server.served_recommendation import open_recommender
 from tradewind.server.served_rows import ServedRows
 
 Item: TypeAlias = Served | ServedRows | ServedLanguage | ServedEncoder
@@ -28,6 +29,7 @@ class Opening:
     """What a release is opened with: the key that signed it, what its product file says under `serve`, and threads."""
 
     executor: Executor
+    home: Path  # the workspace that the release lies in
     public_key: Path | None = None
     abstain_below: float | None = None
     texts: AnswerTexts | None = None
@@ -69,7 +71,12 @@ def _knowledge(folder: Path, opening: Opening) -> Knowledge | None:
     return Knowledge(inner, threads=opening.threads) if (inner / MANIFEST).is_file() else None
 
 
+def _recommender(folder: Path, version: Version, opening: Opening) -> Item:
+    return open_recommender(folder, version, home=opening.home, public_key=opening.public_key, threads=opening.threads)
+
+
 _OPENERS: Mapping[str | None, Callable[[Path, Version, Opening], Item]] = {
     language.TASK: _language,
     encoder.TASK: _encoder,
+    recommender.TASK: _recommender,
 }

@@ -227,7 +227,7 @@ class Shelf:
             folder,
             version,
             Opening(
-                executor=self.executor, public_key=place.public_key, abstain_below=place.abstain_below,
+                executor=self.executor, home=place.workspace.home, public_key=place.public_key, abstain_below=place.abstain_below,
                 texts=place.texts,
                 outside=place.outside, accept=place.accept,
                 writing=place.writing, threads=self._threads, load_engine=self._load_engine,
