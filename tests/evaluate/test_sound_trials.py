@@ -5,12 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.evaluate.test_explanations import context
 from tests.features.sounds import RATE, column_of, file_of, noise, tone
+from tradewind.evaluate import robustness
 from tradewind.evaluate.baselines import fit_baselines, joined, take
 from tradewind.evaluate.inputs import EvaluationSplit
 from tradewind.evaluate.perturbations import BY_NAME, Facts, applies, changed, foreign
+from tradewind.evaluate.trust import Examined, Outputs, Part
+from tradewind.features.column import ColumnSpec
 from tradewind.features.domain import Domain
+from tradewind.features.feature_set import FeatureSet
 from tradewind.features.recording import decode
+from tradewind.features.target import fit_target
 
 FILE = file_of(tone(500.0, 0.5, loud=0.05))
 CALLS = column_of(FILE, FILE, None, b"no recording")
@@ -88,7 +94,7 @@ def test_the_simple_models_hear_how_much_of_each_band_there_is():
         levels[target == 1, :, 4:6] += 60
         return EvaluationSplit(name, rows, target, sounds={"call": levels.astype(np.uint8)})
 
-    train, validation, test = split("train", 200), split("validation", 40), split("test", 100)
+    train, validation, test = split("train", 100), split("validation", 20), split("test", 60)
     found = {
         one.name: one
         for one in fit_baselines("classification", ("0", "1"), train=train, validation=validation, test=test, seed=0)
@@ -96,5 +102,37 @@ def test_the_simple_models_hear_how_much_of_each_band_there_is():
     for name in ("linear", "lightgbm"):
         assert (found[name].scores["test"].argmax(axis=1) == test.target).mean() > 0.95
         assert "mean and deviation of each band" in found[name].how
-    assert len(joined(train, test).sounds["call"]) == 300
+    assert len(joined(train, test).sounds["call"]) == 160
     assert take(replace(test), np.array([3, 5])).sounds["call"].shape == (2, 30, 16)
+
+
+def test_the_room_asks_about_recordings_and_tells_foreign_ones():
+    """A predictor that hears whether a tone is high: gain leaves it alone, noise does not."""
+    random = np.random.default_rng(0)
+    target = np.arange(40) % 2
+    files = column_of(
+        *(file_of(tone(500 + 1500 * high + random.uniform(0, 100), 0.4) + noise(0.4, loud=0.003)) for high in target)
+    )
+    features = FeatureSet.fit(
+        [ColumnSpec("call", "audio", {"seconds": 0.4})],
+        {"call": files},
+        fit_target("classification", target.astype(str).astype(object)),
+        seed=0,
+    )
+
+    def ask_encoded(arrays):
+        levels = arrays["audio:call"].astype(float).mean(axis=1)
+        p = 1 / (1 + np.exp(-(levels[:, 20:].max(axis=1) - levels[:, :20].max(axis=1)) / 20))
+        return Outputs(np.stack([1 - p, p], axis=1), (p > 0.5).astype(int))
+
+    outputs = ask_encoded(features.encode({"call": files}))
+    assert (outputs.decided == target).all()
+    part = Part({"call": files}, target, None, outputs)
+    examined = Examined(
+        context=context(2), kinds={"call": "audio"}, train=part, validation=part, test=part, encode=features.encode,
+        ask=lambda values: ask_encoded(features.encode(values)), ask_encoded=ask_encoded, layout=features.layout,
+    )  # fmt: skip
+    found = robustness.summarise(robustness.measure(examined), examined.context)
+    assert [trial["name"] for trial in found.section["trials"]] == ["audio_noise", "gain", "time_shift", "pace"]
+    assert found.figures["robust_gain"].value == found.section["clean"]["value"]
+    assert found.figures["domain_auroc"].value > 0.95
