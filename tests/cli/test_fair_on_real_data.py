@@ -33,6 +33,7 @@ FIGURES = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_figures_of_groups_are_fairlearns_on_adult(tmp_path, capsys):
     if not SHARED.exists():
