@@ -109,7 +109,7 @@ def test_a_missing_file_says_how_to_begin(tmp_path):
 def test_the_json_schema_knows_every_section():
     schema = json_schema()
     assert set(schema["properties"]) == {
-        "product", "task", "language", "data", "domain", "tokenizer", "model", "train", "evaluate", "explain", "knowledge", "release", "serve",
+        "product", "task", "language", "data", "domain", "translation", "tokenizer", "model", "train", "evaluate", "explain", "knowledge", "release", "serve",
         "privacy",
     }  # fmt: skip
     assert schema["additionalProperties"] is False

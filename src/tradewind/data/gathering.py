@@ -49,7 +49,7 @@ class Gathered:
     """
 
     kind: Kind
-    spool: Spool
+    spool: Spool[Document]
     hashes: NDArray[np.uint64]
     characters: NDArray[np.int64]
     bytes: NDArray[np.int64]
@@ -104,7 +104,7 @@ class Gatherer:
         kind: Kind | None = None
         done = 0
         with writing(str(self.folder)):
-            spool = Spool(self.folder / "spool.jsonl")
+            spool = Spool(self.folder / "spool.jsonl", Document)
             signatures = NpyWriter(self.folder / "signatures.npy", np.uint32, (PERMUTATIONS,)) if self.near else None
             wanted = self.rules.contamination != "off" and not is_book
             words = NpyWriter(self.folder / "units.npy", np.uint64, ()) if wanted else None
@@ -147,7 +147,7 @@ class Gatherer:
         )  # fmt: skip
 
     def _take(
-        self, block: _Analysed, origin: int, spool: Spool, signatures: NpyWriter | None, words: NpyWriter | None, *,
+        self, block: _Analysed, origin: int, spool: Spool[Document], signatures: NpyWriter | None, words: NpyWriter | None, *,
         running: bool,
     ) -> int:  # fmt: skip
         """Puts down what passes of a block, in order; running text is not judged. Returns the block's bytes."""

@@ -1,6 +1,6 @@
-"""Documents put down on disk between two passes, so that none has to be read, repaired and judged twice.
+"""Records put down on disk between two passes, so that none has to be read, repaired and judged twice.
 
-Not here: what they are (`document_records.py`). A spool lies in the unfinished artifact and goes when that is finished.
+Not here: what they are (`document_records.py`, `text_pairs.py`). A spool lies in the unfinished artifact and goes when that is finished.
 """
 
 from __future__ import annotations
@@ -8,35 +8,36 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import msgspec
 
-from tradewind.data.document_records import Document
+Record = TypeVar("Record")
 
 
-class Spool:
-    """Documents on disk, one JSON a line, read again in any order."""
+class Spool(Generic[Record]):
+    """Dataclasses of one `kind` on disk, one JSON a line, read again in any order."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: type[Record]) -> None:
         self._path = path
         self._file = path.open("wb", buffering=1 << 20)
         self._at = array("q", [0])
         self._encode = msgspec.json.Encoder().encode
-        self._decode = msgspec.json.Decoder(Document).decode
+        self._decode = msgspec.json.Decoder(kind).decode
 
     def __len__(self) -> int:
         return len(self._at) - 1
 
-    def add(self, document: Document) -> None:
-        line = self._encode(document)
+    def add(self, record: Record) -> None:
+        line = self._encode(record)
         self._file.write(line)
         self._at.append(self._at[-1] + len(line))
 
     def finish(self) -> None:
         self._file.close()
 
-    def read(self, places: Iterable[int]) -> Iterator[Document]:
-        """The documents at `places`; quick where these grow."""
+    def read(self, places: Iterable[int]) -> Iterator[Record]:
+        """The records at `places`; quick where these grow."""
         with self._path.open("rb", buffering=1 << 20) as file:
             here = 0
             for place in places:

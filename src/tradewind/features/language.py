@@ -134,6 +134,10 @@ class LanguageTokenizer:
         number = self._parsing.token_to_id(word)
         return number if number in self._special else None
 
+    def special_words(self) -> list[str]:
+        """How the special tokens are written."""
+        return [self._parsing.id_to_token(number) or "" for number in sorted(self._special)]
+
     def token(self, number: int) -> str:
         """How one token is written, special ones too; bytes that are no whole character come as U+FFFD."""
         if number in self._special or self.decode([number]) == "":

@@ -5,7 +5,8 @@ Not here: using them (`language.py`), which texts they are learnt from (`data/le
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -25,12 +26,14 @@ _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}"
 PATTERN = rf" ?[{_CJK}]+| ?[\p{{L}}\p{{M}}&&[^{_CJK}]]+|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+|\s*[\r\n]+|\s+"
 
 
-def byte_pairs(texts: Iterable[str], *, vocabulary: int) -> TokenizerFiles:
-    """A byte-level BPE of at most `vocabulary` tokens. Raises DataError vocabulary_too_small."""
-    if vocabulary < LEAST_BPE:
+def byte_pairs(
+    texts: Iterable[str], *, vocabulary: int, further: Sequence[str] = (), template: str | None = DEFAULT_TEMPLATE
+) -> TokenizerFiles:
+    """A byte-level BPE of at most `vocabulary` tokens, with `further` special ones. Raises DataError vocabulary_too_small."""
+    if vocabulary < LEAST_BPE + len(further):
         raise DataError(
-            f"A vocabulary of {vocabulary:,} has no room for 256 bytes and {len(_OURS)} special tokens.",
-            code="vocabulary_too_small", where="tokenizer.vocabulary", hint=f"Set at least {LEAST_BPE}.",
+            f"A vocabulary of {vocabulary:,} has no room for 256 bytes and {len(_OURS) + len(further)} special tokens.",
+            code="vocabulary_too_small", where="tokenizer.vocabulary", hint=f"Set at least {LEAST_BPE + len(further)}.",
         )  # fmt: skip
     encoding = Tokenizer(models.BPE())
     encoding.pre_tokenizer = pre_tokenizers.Sequence(
@@ -44,11 +47,11 @@ def byte_pairs(texts: Iterable[str], *, vocabulary: int) -> TokenizerFiles:
         vocab_size=vocabulary,
         min_frequency=_LEAST_COUNT,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        special_tokens=list(_OURS),
+        special_tokens=[*_OURS, *further],
         show_progress=False,
     )
     encoding.train_from_iterator(texts, trainer)
-    return _files(encoding)
+    return replace(_files(encoding), template=template)
 
 
 def characters(texts: Iterable[str]) -> TokenizerFiles:

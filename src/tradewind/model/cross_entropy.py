@@ -30,13 +30,16 @@ class LossSum(NamedTuple):
     weight: Tensor
 
 
-def summed_cross_entropy(hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor) -> LossSum:
-    """Of states and the matrix that makes logits. Targets of -100 count nothing, and cost nothing."""
+def summed_cross_entropy(hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, *, smoothing: float = 0.0) -> LossSum:
+    """Of states and the matrix that makes logits. Targets of -100 count nothing, and cost nothing.
+
+    `smoothing` spreads so much of each target evenly over the vocabulary (Szegedy et al. 2016).
+    """
     learnt_N = targets_N != IGNORED
     weight = learnt_N.sum()
     if int(weight) < len(targets_N):
         hidden_ND, targets_N = hidden_ND[learnt_N], targets_N[learnt_N]
-    total: Tensor = _Summed.apply(hidden_ND, head_VD, targets_N, _precision(hidden_ND))  # type: ignore[no-untyped-call]
+    total: Tensor = _Summed.apply(hidden_ND, head_VD, targets_N, _precision(hidden_ND), smoothing)  # type: ignore[no-untyped-call]
     return LossSum(total, weight.to(torch.float32))
 
 
@@ -60,7 +63,9 @@ class _Summed(torch.autograd.Function):
     """The sum over tokens; forward makes the gradients too, chunk by chunk, and backward only scales them."""
 
     @staticmethod
-    def forward(ctx: Any, hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, dtype: torch.dtype) -> Tensor:
+    def forward(
+        ctx: Any, hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, dtype: torch.dtype, smoothing: float
+    ) -> Tensor:
         wants_hidden, wants_head = ctx.needs_input_grad[:2]
         size = _chunk(head_VD.shape[0])
         matrix_VD = head_VD.to(dtype)
@@ -71,14 +76,19 @@ class _Summed(torch.autograd.Function):
             for start in range(0, len(targets_N), size):
                 there = slice(start, start + size)
                 hidden_CD, targets_C1 = hidden_ND[there].to(dtype), targets_N[there].unsqueeze(1)
-                logits_CV = (hidden_CD @ matrix_VD.T).float()
-                logits_CV -= torch.logsumexp(logits_CV, 1, keepdim=True)
-                total -= logits_CV.gather(1, targets_C1).sum()
+                logits_CV = hidden_CD @ matrix_VD.T
+                logs_CV = torch.log_softmax(logits_CV, 1, dtype=torch.float32)
+                total -= (1 - smoothing) * logs_CV.gather(1, targets_C1).sum()
+                if smoothing:
+                    total -= smoothing / head_VD.shape[0] * logs_CV.sum()
                 if not (wants_hidden or wants_head):
                     continue
-                # d loss / d logits is the probabilities, less 1 at the target.
-                grad_CV = logits_CV.exp_()
-                grad_CV.scatter_add_(1, targets_C1, torch.full_like(targets_C1, -1, dtype=torch.float32))
+                # d loss / d logits is the probabilities, less those that were to be: 1 at the target, but for smoothing.
+                grad_CV = logs_CV.exp_()
+                if smoothing:
+                    grad_CV -= smoothing / head_VD.shape[0]
+                wanted = torch.full_like(targets_C1, smoothing - 1, dtype=torch.float32)
+                grad_CV.scatter_add_(1, targets_C1, wanted)
                 grad_CV = grad_CV.to(dtype)
                 if hidden_grad_ND is not None:
                     hidden_grad_ND[there] = grad_CV @ matrix_VD
@@ -92,10 +102,10 @@ class _Summed(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         grads = iter(ctx.saved_tensors)
         hidden, head = (next(grads) * scale if wanted else None for wanted in ctx.wants)
-        return hidden, head, None, None
+        return hidden, head, None, None, None
 
 
 def _precision(hidden_ND: Tensor) -> torch.dtype:

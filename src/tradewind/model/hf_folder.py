@@ -142,6 +142,16 @@ def check_tokeniser(folder: Path, vocabulary: int) -> None:
         )
 
 
+def weights_of(path: Path) -> Iterator[tuple[str, Tensor]]:
+    """Name and tensor of everything that the files of a folder hold, one at a time.
+
+    Raises ModelError where there are no safetensors, ArtifactError when one is missing, broken or holds no finite numbers.
+    """
+    for file, name, tensor in _tensors(_files(path), listed=_index(path)):
+        _check_finite(name, tensor, file)
+        yield name, tensor
+
+
 def _token_ids(file: Path) -> dict[str, int]:
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))

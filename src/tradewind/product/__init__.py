@@ -34,6 +34,7 @@ from tradewind.product.judging import Costs, Evaluate, Explain
 from tradewind.product.knowledge import KnowledgeBase
 from tradewind.product.learning import Model, Tokenizer, Train
 from tradewind.product.section import ColumnKind, Place, Section, Task, misplaced
+from tradewind.product.translation import Translation
 
 __all__ = [
     "Answers",
@@ -65,6 +66,7 @@ __all__ = [
     "TextAugment",
     "Tokenizer",
     "Train",
+    "Translation",
 ]
 
 
@@ -78,6 +80,7 @@ class Product(Section):
         "general", description="medical: no release without intended_use, excluded_use and oversight below release"
     )
     data: Data
+    translation: Translation | None = Field(None, description="Translation: languages, columns, glossary, search")
     tokenizer: Tokenizer = Tokenizer()
     model: Model = Model()
     train: Train = Train()
@@ -95,9 +98,10 @@ class Product(Section):
         if self.task == "generation" and self.data.target:
             raise ValueError("generation has no target: leave data.target out")
         self._suits_recommendation()
-        if self.task == "generation" and self.train.privacy is not None:
+        self._suits_translation()
+        if self.task in ("generation", "translation") and self.train.privacy is not None:
             raise ValueError("language models are not trained privately yet: leave train.privacy out")
-        if self.task == "generation" and (self.data.subject or self.data.consent):
+        if self.task in ("generation", "translation") and (self.data.subject or self.data.consent):
             # Documents have no columns: to say nothing would let people believe that consent is asked for.
             raise ValueError(
                 "documents have no columns: data.subject and data.consent are for tables. Leave out documents of people "
@@ -131,6 +135,16 @@ class Product(Section):
             if not self.data.sensitive:
                 raise misplaced(("train", "fairness"), "fair groups are asked for, but data.sensitive names no column")
         return self
+
+    def _suits_translation(self) -> None:
+        if (self.task == "translation") != (self.translation is not None):
+            if self.translation is None:
+                raise misplaced(
+                    ("task",), "translation needs its languages", hint="Add translation: {from: en, to: de}."
+                )
+            raise misplaced(("translation",), f"it belongs to task: translation, but the task is {self.task}")
+        if self.task == "translation" and self.data.target:
+            raise misplaced(("data", "target"), "translation has no target: name its columns under translation")
 
     def _suits_recommendation(self) -> None:
         data = self.data

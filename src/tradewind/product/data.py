@@ -30,6 +30,9 @@ class Source(Section):
     sheet: str | None = Field(None, description="Excel: name of the sheet; the first one by default")
     query: str | None = Field(None, description="SQL: the query; or name the table")
     table: str | None = Field(None, description="SQL: the table")
+    target_path: str | None = Field(
+        None, description="Translation: file of the target lines, where path names one of source lines"
+    )
     licence: str | None = Field(None, description="Licence of the data, for the model card")
     # Left out of every digest: saying later how rows came about must not train a model again.
     collection: str | None = Field(

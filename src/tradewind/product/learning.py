@@ -110,7 +110,7 @@ class Train(Section):
     batch: Positive | Literal["auto", "full"] = "auto"
     epochs: Positive | Literal["auto"] = "auto"
     max_minutes: Annotated[float, Field(gt=0)] | None = None
-    schedule: Literal["auto", "constant", "step", "exponential", "cosine", "plateau"] = "auto"
+    schedule: Literal["auto", "constant", "step", "exponential", "cosine", "inverse_sqrt", "plateau"] = "auto"
     warmup: float | Literal["auto"] = Field("auto", description="Share of all steps in which the rate grows")
     loss: Literal["auto", "cross_entropy", "focal", "mse", "mae", "huber", "sampled_softmax", "gbce"] = Field(
         "auto", description="Recommendation: cross_entropy is over all items, the last two over drawn ones"

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-ScheduleName: TypeAlias = Literal["constant", "step", "exponential", "cosine", "plateau"]
+ScheduleName: TypeAlias = Literal["constant", "step", "exponential", "cosine", "inverse_sqrt", "plateau"]
 
 _STEP_AT = (0.5, 0.75)  # He et al., Deep Residual Learning, 2015: a tenth at half and at three quarters of the way
 _STEP_BY = 0.1
@@ -51,6 +51,8 @@ class Schedule:
                 return float(_EXPONENTIAL_END**done)
             case "cosine":  # Loshchilov and Hutter, SGDR, 2017, without restarts
                 return _COSINE_END + (1 - _COSINE_END) * 0.5 * (1 + math.cos(math.pi * done))
+            case "inverse_sqrt":  # Vaswani et al. 2017: from the warm-up's end on by the root of the steps
+                return math.sqrt(max(1, warmup_steps) / max(1, step))
             case "plateau":
                 return self.plateau_factor
 

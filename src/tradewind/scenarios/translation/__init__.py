@@ -1,0 +1,1 @@
+"""A translator from English into Chinese. Not here: any logic."""

@@ -1,0 +1,79 @@
+"""What a release must give again: for a few pairs the log-probability of each target token, and the greedy translation.
+
+Not here: holding an engine against it (`engines/loading.py`). Legend: P pairs, T target tokens.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tradewind.data.packed import Packed
+from tradewind.features.pair_tokenizer import Frame
+from tradewind.files import write_bytes
+from tradewind.model.seq2seq import Seq2Seq
+
+_PAIRS = 8
+_MOST_TOKENS = 64
+
+
+@torch.no_grad()
+def write_golden(path: Path, model: Seq2Seq, source: Packed, target: Packed, *, frame: Frame) -> None:
+    """As flat arrays with starts [P + 1]: `sources`, `targets` (all but what a decoder is given), their `log_probs`, and
+    `greedy` without the end. Each pair goes alone, so that padding has no part in it; pairs are from all over the split.
+    """
+    fitting = [
+        row for row in range(source.documents) if max(len(_row(source, row)), len(_row(target, row))) <= _MOST_TOKENS
+    ]
+    places = np.linspace(0, max(len(fitting), 1) - 1, min(_PAIRS, max(len(fitting), 1))).round().astype(int)
+    rows = [fitting[place] for place in np.unique(places)] if fitting else [0]
+    given = len(frame.start)
+    kept: dict[str, list[NDArray[np.int64 | np.float32]]] = {
+        name: [] for name in ("sources", "targets", "log_probs", "greedy")
+    }
+    for row in rows:
+        read, written = _row(source, row), _row(target, row)
+        kept["sources"].append(read)
+        kept["targets"].append(written[given:])
+        kept["log_probs"].append(_log_probs(model, read, written)[given - 1 :])
+        kept["greedy"].append(np.array(_greedy(model, read, frame), dtype=np.int64))
+    arrays = {}
+    for name, parts in kept.items():
+        arrays[name] = np.concatenate(parts)
+        arrays[f"{name}_starts"] = np.cumsum([0, *map(len, parts)])
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def _row(packed: Packed, row: int) -> NDArray[np.int64]:
+    return packed.tokens[packed.starts[row] : packed.starts[row + 1]].astype(np.int64)
+
+
+def _log_probs(model: Seq2Seq, read: NDArray[np.int64], written: NDArray[np.int64]) -> NDArray[np.float32]:
+    source, target = torch.from_numpy(read)[None], torch.from_numpy(written)[None]
+    logits_TV = model(source, torch.ones_like(source, dtype=torch.bool), target[:, :-1])[0]
+    found: NDArray[np.float32] = logits_TV.log_softmax(-1).gather(1, target[0, 1:, None])[:, 0].numpy()
+    return found
+
+
+def _greedy(model: Seq2Seq, read: NDArray[np.int64], frame: Frame) -> Sequence[int]:
+    source = torch.from_numpy(read)[None]
+    there = torch.ones_like(source, dtype=torch.bool)
+    memory = model.encode(source, there)
+    ids = list(frame.start)
+    for _ in range(_MOST_TOKENS):
+        states = model.decode(torch.tensor([ids]), memory, there)[0, -1]
+        logits = states @ model.model.shared.weight.T
+        if model.logits_bias is not None:
+            logits = logits + model.logits_bias
+        likeliest = int(logits.argmax())
+        if likeliest == frame.eos:
+            break
+        ids.append(likeliest)
+    return ids[len(frame.start) :]
