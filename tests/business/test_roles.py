@@ -7,7 +7,7 @@ from tradewind.business import accounts, keys
 from tradewind.business.roles import ROLES, SCOPES_OF, bounded, rank, require_over
 from tradewind.errors import InputError
 
-EVERY = ("predict", "usage", "keys", "invoices")
+EVERY = ("predict", "converse", "usage", "keys", "invoices")
 
 
 @pytest.fixture

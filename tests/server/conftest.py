@@ -11,6 +11,7 @@ import pytest
 from tests.server.releases import make_release
 from tests.server.running import running
 from tradewind.artifacts import Workspace
+from tradewind.privacy.vault import Vault
 from tradewind.server.app import create_app
 from tradewind.server.gate import OpenGate
 from tradewind.server.observe import Observer
@@ -46,6 +47,11 @@ def shelf(made_homes):
     shelf = Shelf([Place(workspace) for workspace in made_homes]).open()
     yield shelf
     shelf.close()
+
+
+@pytest.fixture
+def vault(tmp_path):
+    return Vault.open(tmp_path / "vault")
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ from tradewind.server.app import create_app
 from tradewind.server.auth import Authenticator
 from tradewind.server.dialogue.talk import Script
 from tradewind.server.gate import OpenGate
+from tradewind.server.library import Library
 from tradewind.server.observe import Observer
 from tradewind.server.origins import Origins
 from tradewind.server.serving import Place, Shelf
@@ -165,6 +166,7 @@ def talking(
     subjects = Subjects(SubjectKey.open(home))
     app = create_app(
         shelf, gate, Settings(), observer=Observer(out=log), subjects=subjects,
+        library=Library(database, home / "vault", revision=database.revision),
         extra_routers=[account.router, admin.router, widget.router],
     )  # fmt: skip
     script = Script(product, Conversation.model_validate({**SETTINGS, **(settings or {})}), answers)
@@ -177,6 +179,7 @@ def talking(
     key = keys.issue(database, made.id, name="server", scopes=keys.USUAL, actor="test").secret
     public = keys.issue(database, made.id, name="page", scopes=["converse"], actor="test").secret
     operator = keys.issue(database, None, name="operator", scopes=["operator"], actor="test").secret
+    gate.keys = {key: made.id, public: made.id}
     with running(app) as address, httpx.Client(base_url=f"http://{address}", timeout=30) as client:
         yield Site(client, database, gate, talks, log, made.id, key, public, operator)
 

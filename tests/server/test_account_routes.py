@@ -17,7 +17,6 @@ from tradewind.business.keys import SCOPES
 from tradewind.business.tables import metadata
 from tradewind.clock import milliseconds
 from tradewind.money import Money
-from tradewind.privacy.vault import Vault
 from tradewind.product.conversation import Conversation
 from tradewind.server import account, admin
 from tradewind.server.app import create_app
@@ -110,11 +109,6 @@ def tenant(database, vault, clock, name, minor):
             final.id, final.number, second.id, subscription.id, member.id, record, talk,
         ),
     )  # fmt: skip
-
-
-@pytest.fixture
-def vault(tmp_path):
-    return Vault.open(tmp_path / "vault")
 
 
 @pytest.fixture

@@ -11,10 +11,15 @@ import httpx
 import pytest
 
 from tests.server import language
+from tests.server.support_release import make_support
 from tests.server.talking import ORIGIN, open_shelf, talking
-from tradewind.business import conversations, keys
+from tradewind.artifacts import Workspace
+from tradewind.business import conversations, customer_texts, keys
+from tradewind.business.customer_texts import CustomerText
 from tradewind.business.database import Database
 from tradewind.clock import SystemClock
+from tradewind.product.answers import Variants
+from tradewind.server.serving import Place, Shelf
 
 
 @pytest.fixture(scope="module")
@@ -409,3 +414,28 @@ def test_passages_that_do_not_fit_into_the_model_answer_alone(shelf, tmp_path):
         assert "input.prompt_too_long" in site.logged
     database.close()
     assert told["reply"]["kind"] == "passage"
+
+
+# ---------------------------------------------------------------- a customer's own intents, and texts of none
+
+
+def test_a_customers_own_intent_counts_and_what_belongs_to_none_answers_nothing(tmp_path):
+    workspace = Workspace(tmp_path / "home")
+    make_support(workspace)
+    shelf = Shelf([Place(workspace, outside="other", accept=0.5)]).open()
+    database = Database.open(f"sqlite:///{tmp_path / 'b.sqlite'}", clock=SystemClock())
+    settings = {"confidence": 0.5, "handoff": {"intents": ["lost card"], "after_failures": 9}, "passage": 1}
+    answers = {name: Variants(en=f"About {name}.") for name in ("refund", "delivery", "address", "greeting")}
+    with talking(shelf, database, tmp_path, settings=settings, answers=answers, product="support") as site:
+        chat = site.ask("POST", "/v1/conversations", 201, json={"model": "support"})
+        foreign = site.say(chat, "quantum chromodynamics lecture")
+        customer_texts.put(
+            database, site.talks.desk.library.vault, place=customer_texts.Place(site.account_id, "support", "intent"),
+            new=[CustomerText("lost card", {"examples": ["I lost my bank card", "my bank card is gone", "bank card stolen"]})],
+            actor="test", most=10, replace=False,
+        )  # fmt: skip
+        own = site.say(chat, "oh no, I lost my bank card")
+    shelf.close()
+    database.close()
+    assert (foreign["reply"]["kind"], foreign["reply"]["choices"]) == ("clarify", [])
+    assert (own["reply"]["kind"], own["reply"]["intent"]) == ("handoff", "lost card")

@@ -17,7 +17,7 @@ from tradewind.server.desk import Desk, Work
 from tradewind.server.dialogue.memory import Query, language_of, queries
 from tradewind.server.dialogue.policy import SURE, Answer, Found, Guess, Understood, asks_for_person, decide
 from tradewind.server.dialogue.writing import Prompt, let_through, prompt_of
-from tradewind.server.search import found
+from tradewind.server.search import found as passages_found
 from tradewind.server.served import Labelled, Served
 from tradewind.server.served_language import ServedLanguage
 
@@ -111,18 +111,28 @@ class Talk:
         return guess.intent in answers or (handoff is not None and guess.intent in handoff.intents)
 
     async def _guess(self, work: Work, served: Talkative, asked: Sequence[Query]) -> Guess | None:
-        """The intent by the mean of what the model says of each question, weighed."""
+        """The intent, the customer's own ones among them, by the mean of what the model says of each question, weighed. A message
+        is outside of all intents where it is so in every question."""
         if not isinstance(served, Served):
             return None
         column = text_column(served)
-        answers = await self._desk.answers(work, served, [{column: one.text} for one in asked])
+        rows = [{column: one.text} for one in asked]
+        outside = False
+        if served.intents is None:
+            found = cast(Sequence[Labelled], await self._desk.answers(work, served, rows))
+            said = [dict(zip(served.classes, probabilities, strict=True)) for _, probabilities in found]
+        else:
+            answers = await self._desk.intent_answers(work, served, rows)
+            said = [dict(one.probabilities) for one in answers]
+            outside = all(one.outside for one in answers)
         whole = sum(one.weight for one in asked)
-        mixed = [0.0] * len(served.classes)
-        for (_, probabilities), one in zip(cast(Sequence[Labelled], answers), asked, strict=True):
-            mixed = [sum_ + one.weight / whole * p for sum_, p in zip(mixed, probabilities, strict=True)]
-        ranked = sorted(zip(served.classes, mixed, strict=True), key=lambda one: -one[1])
+        mixed = {
+            intent: sum(one.weight / whole * each[intent] for one, each in zip(asked, said, strict=True))
+            for intent in said[0]
+        }
+        ranked = sorted(mixed.items(), key=lambda one: -one[1])
         (intent, confidence), others = ranked[0], ranked[1 : 1 + _OTHERS]
-        return Guess(intent, confidence, others=others)
+        return Guess(intent, confidence, outside=outside, others=others)
 
     async def _passages(self, work: Work, served: Talkative, asked: Sequence[Query]) -> list[Found]:
         """Passages for the message alone; where none of them is good, also those for it and what came before, each by the
@@ -133,7 +143,7 @@ class Talk:
         best: dict[tuple[str, int, str], Found] = {}
         for query in asked:
             hits = await self._desk.aside(
-                work, found, self._desk, work.account, served.product, knowledge, query.text, self.settings.passages, NO_FILTERS
+                work, passages_found, self._desk, work.account, served.product, knowledge, query.text, self.settings.passages, NO_FILTERS
             )  # fmt: skip
             for hit in hits:
                 one = Found(hit.source, hit.heading, hit.line, query.weight * hit.confidence, hit.text)
