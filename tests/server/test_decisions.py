@@ -1,6 +1,7 @@
 """Decisions over a socket: windows read, the transaction remembered, the action chosen, a unit charged."""
 
 import httpx
+import jsonschema
 import pytest
 
 from tests.server.conftest import KEY
@@ -176,3 +177,16 @@ def test_wrong_events_are_refused_whole(client, body, code):
 def test_nobody_without_a_key_learns_anything(client):
     for route in ("decisions", "events"):
         assert client.post(f"/v1/{route}", json={}, headers={"authorization": ""}).status_code == 401
+
+
+def test_replies_are_as_the_openapi_document_says(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    asked = [
+        ("decisions", {"model": "cards", "transaction": _row(0, shop="s")}),
+        ("events", {"model": "cards", "events": [_row(1)]}),
+    ]
+    for name, body in asked:
+        operation = paths[f"/v1/{name}"]["post"]
+        jsonschema.validate(body, operation["requestBody"]["content"]["application/json"]["schema"])
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        jsonschema.validate(client.post(f"/v1/{name}", json=body).json(), {**schema, "additionalProperties": False})

@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from tradewind import __version__
-from tradewind.server import openapi_beside, openapi_text
+from tradewind.server import openapi_beside, openapi_decisions, openapi_text
 from tradewind.server.desk import Desk
 from tradewind.server.served import Served
 from tradewind.server.served_encoder import ServedEncoder
@@ -83,7 +83,12 @@ def document(desk: Desk, app: FastAPI) -> dict[str, Any]:
     schemas |= (text := openapi_text.schemas(writers, encoders, desk.settings))
     made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     made["security"] = [{"key": []}]
-    made["paths"] = {**_paths(live, tables), **openapi_text.paths(text, _errors()), **made.get("paths", {})}
+    made["paths"] = {
+        **_paths(live, tables),
+        **openapi_text.paths(text, _errors()),
+        **openapi_decisions.paths(tables, _errors()),
+        **made.get("paths", {}),
+    }
     return made
 
 
