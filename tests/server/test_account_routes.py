@@ -60,6 +60,7 @@ class Tenant:
             "invoice_id": self.invoice_id,
             "member_id": self.member_id,
             "conversation_id": self.conversation_id,
+            "review_id": "rev_nobody",
             "after": self.record_id,
         }
 
@@ -176,6 +177,8 @@ BODIES = {
     "/admin/v1/handoffs/{conversation_id}/reply": {"agent": "x", "text": "x"},
     "/admin/v1/handoffs/{conversation_id}/give-back": {"agent": "x"},
     "/admin/v1/handoffs/{conversation_id}/close": None,
+    "/admin/v1/reviews/claim": {"product": "churn"},
+    "/admin/v1/reviews/{review_id}/verdict": {"verdict": "x"},
     "/v1/credit/redeem": {"code": "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA"},
     "/admin/v1/accounts": {"name": "x"},
     "/admin/v1/accounts/{account_id}/close": None,
