@@ -25,7 +25,11 @@ class Story:
 
 
 # The file that tells it; its `STORY` is one of the above.
-_FILES: Mapping[Task, str] = {"generation": "language", "recommendation": "recommendation"}
+_FILES: Mapping[Task, str] = {
+    "generation": "language",
+    "recommendation": "recommendation",
+    "translation": "translation",
+}
 
 
 def story_of(task: Task) -> Story | None:
