@@ -111,6 +111,10 @@ class Packs:
     def epoch(self, n: int, start: int = 0) -> Iterator[SessionBatch]:
         """Batches `start` … of epoch `n`."""
         row_P, place_P, rows = self._rows_of(n)
+        if rows < self._batches:  # packed tighter than promised: histories leave shared rows, so that no batch is empty
+            alone = np.flatnonzero(place_P > 0)[: self._batches - rows]
+            row_P[alone], place_P[alone] = rows + np.arange(len(alone)), 0
+            rows = self._batches
         random = np.random.default_rng([self.seed, n, _ORDER + 1])
         row_P = random.permutation(rows)[row_P]  # rows of one pool are alike: they are spread over the epoch
         order = np.argsort(row_P, kind="stable")

@@ -89,8 +89,9 @@ class Rules:
                 f"diversity is {self.diversity:g}, but lies between 0 and 1.", code="diversity", where="diversity"
             )
         for boost in self.boosts:
-            if not boost.times >= 0:
-                raise DataError(f"A boost multiplies by {boost.times:g}, but by less than nothing it cannot.",
+            if not 0 <= boost.times < np.inf or not np.isfinite(boost.plus):
+                raise DataError(f"A boost multiplies by {boost.times:g} and adds {boost.plus:g}, but multiplies by a finite "
+                                "number that is not below 0, and adds a finite one.",
                                 code="boost", where="boosts")  # fmt: skip
 
     def allowed(self, attributes: Attributes, places: Mapping[str, int], items: int) -> NDArray[np.bool_] | None:

@@ -83,7 +83,7 @@ class Top:
     def _near(self, query_W: Floats, k: int, without: Items) -> tuple[Items, Floats]:
         barred = np.unique(without)
         wanted = min(len(self), _AROUND * k + len(barred))
-        found = self._index.search(_augmented(query_W[None], 1.0), wanted)
+        found = self._index.search(_augmented(_augmented(query_W[None], 1.0), 0.0), wanted)
         places = np.asarray(found.keys, np.int64).ravel()
         places = places[~np.isin(places, barred)]
         scores = self.matrix_IW[places] @ query_W + self.addend_I[places]
@@ -103,7 +103,8 @@ def _merged(places: Items, scores: Floats, more: Items, more_scores: Floats, k: 
 
 
 def _augmented(rows: Floats, last: float | Floats) -> Floats:
-    """One number more for each row: the addend of an item, 1 of a query, so that scores are inner products."""
+    """One number more for each row: the addend of an item, 1 of a query, so that scores are inner products; then what brings
+    an item onto the sphere, 0 of a query."""
     further = np.broadcast_to(np.asarray(last, np.float32), (len(rows),))[:, None]
     return np.concatenate([rows, further], 1).astype(np.float32)
 
