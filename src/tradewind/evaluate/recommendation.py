@@ -122,8 +122,10 @@ def candidates(asked: AskedLike, rows: range, *, items: int, count: int, seed: i
             free = np.setdiff1d(np.arange(items), known)
             mine = random.permutation(free)[:count]
         else:
-            mine = random.integers(0, items, _DRAWN_MORE * count + len(known))
-            mine = mine[~np.isin(mine, known)][:count]
+            mine = np.empty(0, np.int64)
+            while len(mine) < count:  # more than half of all items are free
+                more = random.integers(0, items, _DRAWN_MORE * count + len(known))
+                mine = np.append(mine, more[~np.isin(more, known)])[:count]
         drawn[at, : len(mine)] = mine
     return drawn
 
