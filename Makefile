@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= $(or $(TRADEWIND_DATA),../shared/data)
 
-.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated reasons coverage privacy robustness fairness speech service lock clean
+.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated reasons coverage privacy robustness fairness speech service recommend lock clean
 
 help:
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -89,6 +89,9 @@ speech: install  ## log-mel spectra beside torch and transformers, commands besi
 
 service: install  ## new intents by a few examples, search over 100,000 passages, how well it finds
 	$(BIN)/python benchmarks/service.py --data $(DATA)
+
+recommend: install  ## a recommender on $(DATA) beside simple ones, the best of a million items, seconds an epoch
+	$(BIN)/python benchmarks/recommendation.py --data $(DATA)
 
 lock: install  ## write requirements.lock from what .venv holds
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' | grep -vE ' @ |^-e |^tradewind' > requirements.lock

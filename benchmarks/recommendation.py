@@ -1,0 +1,215 @@
+"""Recommendation beside what a team would use instead: quality on amazon-games, the best of a million items, seconds an epoch.
+
+    python benchmarks/recommendation.py --only quality|top|epoch [--data DIR] [--recbole PYTHON] [--seconds 20] [--rounds 3]
+
+quality  `tradewind run` with default settings; its report has popularity, item-kNN and implicit ALS. Bars: hit rate and NDCG of the
+         first ten among 100 drawn items of the SASRec paper (0.741, 0.536), NDCG among all items of implicit ALS (0.0393).
+top      the first ten of 1,000,000 items of 64 numbers: ours exactly, a plain NumPy argsort, usearch with its recall. Bar: 5 ms.
+epoch    the same events and sizes, one thread: ours packed, by default loss and against all items, and RecBole's SASRec (loss
+         against all items, one row for each event, padded). Both are run in turn for some seconds; an epoch is what its
+         events take at that rate. PYTHON is an interpreter that has recbole. Bar: 2 times as fast.
+
+Not here: a million items over HTTP, quality of RecBole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tradewind.cli.app import main as tradewind
+from tradewind.data.interactions import trained
+from tradewind.data.sessions import Packs, pieces_of
+from tradewind.engines.top import Top
+from tradewind.model.recommender import Recommender, RecommenderConfig
+from tradewind.train.recommendation_defaults import row_length
+from tradewind.train.recommendation_task import LossName, RecommendationTask
+
+HERE = Path(__file__).parent
+BARS = {"sampled_hit@10": 0.741, "sampled_ndcg@10": 0.536, "ndcg@10": 0.0393}
+ITEMS, WIDTH, QUERIES = 1_000_000, 64, 40
+SHAPE = {"width": 64, "depth": 2, "heads": 2, "context": 50}
+PRODUCT = """\
+product: games
+task: recommendation
+data:
+  source: games.csv
+  recommendation: {user: user, item: item}
+"""
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--only", choices=("quality", "top", "epoch"))
+    arguments.add_argument("--data", type=Path, default=HERE.parent / "../shared/data")
+    arguments.add_argument("--recbole", type=Path, help="an interpreter with recbole; without one ours stands alone")
+    arguments.add_argument("--seconds", type=float, default=20.0, help="of training in each round")
+    arguments.add_argument("--rounds", type=int, default=3)
+    asked = arguments.parse_args()
+    print(f"{platform.processor() or platform.machine()}, {time.strftime('%Y-%m-%d')}")
+    if asked.only in (None, "top"):
+        top()
+    if asked.only in (None, "quality", "epoch"):
+        file = asked.data / "amazon-games" / "interactions.txt"
+        if not file.is_file():
+            sys.exit(f"{file} is not there: name the folder that holds amazon-games/interactions.txt with --data.")
+        pairs_N2 = np.loadtxt(file, dtype=np.int64)
+        if asked.only != "quality":
+            epoch(pairs_N2, asked.recbole, asked.seconds, asked.rounds)
+        if asked.only != "epoch":
+            quality(pairs_N2)
+
+
+# ---------------------------------------------------------------- quality
+
+
+def quality(pairs_N2: np.ndarray) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "tradewind.yaml").write_text(PRODUCT, encoding="utf-8")
+        np.savetxt(folder / "games.csv", pairs_N2, fmt="%d", delimiter=",", header="user,item", comments="")
+        began = time.perf_counter()
+        code = tradewind(["run", str(folder)])
+        if code:
+            sys.exit(code)
+        print(f"tradewind run: {time.perf_counter() - began:.0f} s")
+        (path,) = folder.glob(".tradewind/reports/*/report.json")
+        report = json.loads(path.read_text(encoding="utf-8"))
+    names = ("sampled_hit@10", "sampled_ndcg@10", "hit@10", "ndcg@10")
+    print(f"{'':14}" + "".join(f"{name:>18}" for name in names))
+    rows = {"model": report["figures"]["test"]} | {one["name"]: one["figures"] for one in report["baselines"]}
+    for name, figures in rows.items():
+        print(f"{name:14}" + "".join(f"{figures[one]['value']:18.4f}" for one in names))
+    print(f"{'bar':14}" + "".join(f"{BARS[one]:18.4f}" if one in BARS else f"{'–':>18}" for one in names))
+
+
+# ---------------------------------------------------------------- the best of a million
+
+
+def top() -> None:
+    random = np.random.default_rng(0)
+    matrix_IW = random.normal(size=(ITEMS, WIDTH)).astype(np.float32)
+    addend_I = random.normal(size=ITEMS).astype(np.float32)
+    queries = random.normal(size=(QUERIES, WIDTH)).astype(np.float32)
+    none = np.empty(0, np.int64)
+    exact = Top(matrix_IW, addend_I)
+    began = time.perf_counter()
+    near = Top(matrix_IW, addend_I, approximate=True)
+    built_s = time.perf_counter() - began
+    ways: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "exact, ours": lambda query: exact.best(query, 10, without=none)[0],
+        "NumPy argsort": lambda query: np.argsort(-(matrix_IW @ query + addend_I))[:10],
+        "usearch": lambda query: near.best(query, 10, without=none)[0],
+    }
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    right: dict[str, int] = dict.fromkeys(ways, 0)
+    for query in queries:
+        found = {}
+        for name, way in ways.items():
+            began = time.perf_counter()
+            found[name] = way(query)
+            taken[name].append(1e3 * (time.perf_counter() - began))
+        for name in ways:
+            right[name] += len(set(found[name].tolist()) & set(found["NumPy argsort"].tolist()))
+    print(f"the first 10 of {ITEMS:,} × {WIDTH}, {QUERIES} queries; the index took {built_s:.0f} s; bar 5 ms")
+    for name in ways:
+        print(
+            f"  {name:14} median {np.median(taken[name]):7.2f} ms, least {min(taken[name]):7.2f} ms, recall@10 {right[name] / (10 * QUERIES):.3f}"
+        )
+
+
+# ---------------------------------------------------------------- seconds an epoch
+
+
+def epoch(pairs_N2: np.ndarray, recbole: Path | None, seconds: float, rounds: int) -> None:
+    torch.set_num_threads(1)
+    order = np.argsort(pairs_N2[:, 0], kind="stable")
+    item_N = (pairs_N2[order, 1] - 1).astype(np.int32)
+    starts_U = np.concatenate([[0], np.cumsum(np.bincount(pairs_N2[:, 0] - 1))])
+    ways: dict[str, Callable[[], tuple[float, int]]] = {
+        "ours": lambda: ours(item_N, starts_U, "sampled_softmax", seconds),
+        "ours, against all items": lambda: ours(item_N, starts_U, "cross_entropy", seconds),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        if recbole is None:
+            print("RecBole is left out: name an interpreter that has it with --recbole.")
+        else:
+            ways["RecBole SASRec"] = lambda: theirs(Path(scratch), recbole, seconds)
+            write_atomic(Path(scratch), pairs_N2)
+        taken: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(rounds):
+            for name, way in ways.items():
+                rate, events = way()
+                taken[name].append(events / rate)
+                print(
+                    f"  {name:24} {rate:10,.0f} events/s, {events:,} events, an epoch {events / rate:8.1f} s",
+                    flush=True,
+                )
+    shape = ", ".join(f"{name} {value}" for name, value in SHAPE.items())
+    print(f"seconds an epoch, median of {rounds} rounds of {seconds:g} s each ({shape}); bar: 2 times as fast")
+    for name in ways:
+        ratio = (
+            "" if recbole is None else f", {np.median(taken['RecBole SASRec']) / np.median(taken[name]):.1f} × RecBole"
+        )
+        print(f"  {name:24} {np.median(taken[name]):8.1f} s{ratio}")
+
+
+def ours(item_N: np.ndarray, starts_U: np.ndarray, loss: LossName, seconds: float) -> tuple[float, int]:
+    """Events learnt a second, and events of an epoch."""
+    items, context = int(item_N.max()) + 1, SHAPE["context"]
+    lengths_U = trained(starts_U)
+    share = torch.from_numpy(np.bincount(item_N, minlength=items).astype(np.float32) / len(item_N))
+    model = Recommender(RecommenderConfig(items, SHAPE["width"], SHAPE["depth"], SHAPE["heads"], context, 0.4))
+    model.begin(share)
+    length = row_length(context)
+    packs = Packs(item_N, np.ones(len(item_N), np.float32), pieces_of(starts_U, lengths_U, context=context),
+                  start=items, length=length, size=1024 // length, seed=0)  # fmt: skip
+    task = RecommendationTask(model, loss, share, 1024, torch.device("cpu"), None)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    learnt, began, first = 0, time.perf_counter(), True
+    for batch in packs.epoch(0):
+        optimizer.zero_grad()
+        found = task.step(batch)
+        (found.total / found.weight).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if first:  # the first step allocates
+            began, first = time.perf_counter(), False
+            continue
+        learnt += len(batch.target)
+        if time.perf_counter() - began > seconds:
+            break
+    return learnt / (time.perf_counter() - began), int(lengths_U.sum())
+
+
+def write_atomic(folder: Path, pairs_N2: np.ndarray) -> None:
+    """The same events in RecBole's format; the order of the file is the time."""
+    (folder / "games").mkdir()
+    rows = np.concatenate([pairs_N2, np.arange(len(pairs_N2))[:, None]], 1)
+    np.savetxt(folder / "games" / "games.inter", rows, fmt="%d", delimiter="\t", comments="",
+               header="user_id:token\titem_id:token\ttimestamp:float")  # fmt: skip
+
+
+def theirs(folder: Path, python: Path, seconds: float) -> tuple[float, int]:
+    told = subprocess.run(
+        [str(python.absolute()), str(HERE / "recommendation_recbole.py"), str(folder), *map(str, SHAPE.values()), str(seconds)],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if told.returncode:
+        sys.exit(f"RecBole failed:\n{told.stderr[-3000:]}")
+    found = json.loads(told.stdout.strip().splitlines()[-1])
+    return float(found["events_per_s"]), int(found["events"])
+
+
+if __name__ == "__main__":
+    main()
