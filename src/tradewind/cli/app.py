@@ -85,6 +85,7 @@ VERBS = {
         "verify", "Recompute figures, invoices and the audit log; check signatures.", _KEEP, light="verify_books"
     ),
     "erase": Verb("erase", "Take a person out of every store, with a signed receipt.", _KEEP, light="erase_stored"),
+    "deidentify": Verb("deidentify", "Copy DICOM files without anybody's identity.", _KEEP, extra="dicom"),
     "export": Verb("export", "Collect everything that is held about a person into an archive.", _KEEP),
     "promote": Verb("promote", "Make a release the live one.", _KEEP),
     "rollback": Verb("rollback", "Go back to the release that was live before.", _KEEP),

@@ -19,6 +19,7 @@ from tradewind.cli.language_scores import (
     asked_by_harness,
     attacked,
     baselines,
+    jobs_done,
     samples,
     split_losses,
     task_answers,
@@ -33,7 +34,7 @@ from tradewind.evaluate.attacks import Attack, Attacked, built_in, read_attacks
 from tradewind.evaluate.choices import Task, read_task
 from tradewind.evaluate.generation import GenerationInputs, Kind
 from tradewind.evaluate.report import JSON_FILE
-from tradewind.evaluate.witness import Pair, SplitLosses, Witness
+from tradewind.evaluate.witness import Pair, SplitLosses, Witness, Written
 from tradewind.files import digest_file, digest_json, read_json
 from tradewind.train.language import LanguageRun
 from tradewind.train.scoring import Scorer
@@ -191,6 +192,18 @@ def _measure(
                 attacks_of(session), scorer, tokenizer, told=_told(session, "attacking in words", 0.8, 0.05)
             )
 
+    jobs: list[Written] = []
+    if "writing" in corpus.profile:
+        with _clock(timings, "writing"):
+            jobs = jobs_done(
+                list(corpus.documents("test")),
+                splits["test"],
+                found["test"],
+                scorer,
+                tokenizer,
+                told=_told(session, "writing", 0.83, 0.05),
+            )
+
     # 6. Of pairs, which answer gained more over the model before training.
     pairs: list[Pair] = []
     if objective == "dpo" and before is not None:
@@ -205,7 +218,7 @@ def _measure(
         GenerationInputs(
             product=product.product,
             kind=_kind(objective),
-            witness=Witness(losses, tuple(wrote.samples), tuple(answers), tuple(pairs), tuple(suffered)),
+            witness=Witness(losses, tuple(wrote.samples), tuple(answers), tuple(pairs), tuple(suffered), tuple(jobs)),
             units=units,
             settings=settings,
             notes=notes,

@@ -8,7 +8,7 @@ Legend: N tokens of a split, n scored ones, U units.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -23,8 +23,9 @@ from tradewind.evaluate.harness import Asked
 from tradewind.evaluate.language_figures import blocks
 from tradewind.evaluate.ngram import ORDER, KneserNey
 from tradewind.evaluate.repetition import Passage, repetition
-from tradewind.evaluate.witness import Answer, Sample, SplitLosses
+from tradewind.evaluate.witness import Answer, Sample, SplitLosses, Written
 from tradewind.features.language import LanguageTokenizer
+from tradewind.features.writing import job_of
 from tradewind.product import Evaluate
 from tradewind.train.language_samples import prompts_of
 from tradewind.train.scoring import Scorer, Told
@@ -33,6 +34,7 @@ _COUNTED = 4_000_000  # training tokens that n-grams are counted over: some twen
 _COMPARED = 50_000_000  # training tokens that samples are looked for in
 _TEMPERATURE = 0.8
 _PROMPT = 32
+_WRITTEN_MOST = 48  # pairs of each job
 _ATTACK_TOKENS = 48  # a secret or an order shows in the first words
 
 
@@ -189,6 +191,38 @@ def attacked(
         Attacked(attacks[at].kind, attacks[at].prompt, attacks[at].never, text)
         for at, text in zip(fitting, said, strict=True)
     ]
+
+
+def jobs_done(
+    documents: Sequence[Mapping[str, Any]], packed: Packed, found: Mapping[str, NDArray[np.float32]], scorer: Scorer,
+    tokenizer: LanguageTokenizer, *, told: Told | None = None,
+) -> list[Written]:  # fmt: skip
+    """The jobs of writing on held-out documents: titles and rewritten texts as the model writes them, the likeliest token
+    each time; of continuations the losses of what really followed. `found` are losses [N] of model and baselines."""
+    pairs: list[Written] = []
+    prompts: list[list[int]] = []
+    rooms: list[int] = []
+    for document, begin, end in zip(documents, packed.starts[:-1].tolist(), packed.starts[1:].tolist(), strict=False):
+        *before, answer = document["messages"]
+        job = job_of(before)
+        assert job is not None
+        if sum(one.job == job for one in pairs) >= _WRITTEN_MOST:
+            continue
+        nats, theirs = (
+            float(np.nansum(found[name][begin:end])) if name in found else 0.0 for name in ("model", "kneser_ney")
+        )
+        prompt, room = tokenizer.chat(before), 2 * len(tokenizer.encode(answer["content"])) + 8
+        if job != "continue":
+            if len(prompt) + room > scorer.context:
+                continue
+            prompts.append(prompt)
+            rooms.append(room)
+        pairs.append(Written(job, before[-1]["content"], answer["content"], nats=nats, baseline_nats=theirs))
+    wrote = scorer.continuations(
+        prompts, max_tokens=rooms, temperature=0.0, seed=0, stops=tokenizer.specials.stops, told=told
+    )
+    said = iter([tokenizer.decode(one.tokens).strip() for one in wrote])
+    return [one if one.job == "continue" else replace(one, said=next(said)) for one in pairs]
 
 
 def _conversation(attack: Attack, tokenizer: LanguageTokenizer) -> list[int]:

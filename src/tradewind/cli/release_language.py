@@ -162,6 +162,7 @@ def _fill(
         "precisions": bundles.described(figures),
         "parity": {"tolerance": golden.tolerance, "prompts": len(golden.prompts)},
         "meters": list(bundles.METERS),
+        "writing": corpus.profile.get("writing", {}).get("jobs", []),
         "cost": cost,
         "trained_from": Path(pretrained).name if pretrained else None,
         "base": bundles.weight_digests(Path(pretrained)) if alone and pretrained else None,

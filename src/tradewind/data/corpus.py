@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,13 +17,14 @@ from typing import Any, TypeAlias
 from tradewind.artifacts import Artifact, Workspace, open_artifact
 from tradewind.data.document_records import Kind
 from tradewind.data.documents import Documents, open_documents
-from tradewind.data.gathering import Gatherer
+from tradewind.data.gathering import Gathered, Gatherer
 from tradewind.data.learning import tokenizer_for
 from tradewind.data.ledger import Ledger, write_rejected
 from tradewind.data.packed import Packed, Pairs, open_packed
 from tradewind.data.packing import Packer, Written
-from tradewind.data.portions import NAMES, divide, pieces
+from tradewind.data.portions import NAMES, Portions, divide, pieces
 from tradewind.data.sequences import Conversations, Preferences, TokenBatch, Windows
+from tradewind.data.writing import pairs
 from tradewind.errors import ArtifactError, DataError
 from tradewind.features.bulk import BulkEncoder
 from tradewind.features.language import LanguageTokenizer
@@ -148,6 +149,10 @@ def _make(
     gathered = gatherer.gather(main, *others)
     # ---- 3. copies and contamination go; the splits are drawn
     portions = divide(gathered, rules=rules, split=product.data.split, ledger=ledger)
+    writing = product.data.writing
+    if writing is not None:  # from here on they are conversations, in the split of the document that they come from
+        _refuse_unwritable(gathered, portions)
+        gathered = replace(gathered, kind="chat")
     # ---- 4. the tokeniser is learnt from what is trained on, and from nothing else
     tell("learn", 0.0)
     tokenizer = tokenizer_for(product.tokenizer, gathered, portions, opened)
@@ -160,7 +165,8 @@ def _make(
     def told() -> Iterator[Any]:
         nonlocal done
         for name, document in pieces(gathered, portions):
-            yield name, document
+            for one in [document] if writing is None else pairs(document, writing):
+                yield name, one
             done += len(document.text)
             tell("encode", min(1.0, done / total))
 
@@ -177,6 +183,7 @@ def _make(
         folder / "profile.json",
         {
             "kind": gathered.kind,
+            **({} if writing is None else {"writing": {"jobs": list(writing.jobs)}}),
             "split_by": portions.by,
             "splits": {name: vars(one) for name, one in counts.items()},
             "bytes_per_token": round(_bytes_per_token(counts["train"]), 4),
@@ -224,6 +231,15 @@ def _refuse_unsupported(product: Product) -> None:
             f"Documents are split at random (running text by place), not by {product.data.split.by}.",
             code="split_unsupported", where="data.split.by",
             hint="Leave it out, or give validation and test sources of their own.",
+        )  # fmt: skip
+
+
+def _refuse_unwritable(gathered: Gathered, portions: Portions) -> None:
+    if gathered.kind != "text" or portions.cuts is not None:
+        raise DataError(
+            "Pairs for writing are made from single documents, but the corpus is "
+            + ("one running text." if gathered.kind == "text" else f"{gathered.kind}."),
+            code="writing_unsuited", where="data.writing", hint="Give a file for each document, or one JSON object a line with text in it.",
         )  # fmt: skip
 
 

@@ -48,10 +48,12 @@ from tradewind.evaluate.witness import (
     PAIRS,
     SAMPLES,
     SPLITS,
+    WRITTEN,
     Witness,
     read_witness,
     write_witness,
 )
+from tradewind.evaluate.writing import examples, writing_figures
 from tradewind.files import canonical_json, write_json, write_text
 from tradewind.product import Evaluate
 
@@ -113,6 +115,7 @@ class GenerationAnalysis:
     repetition: Mapping[str, Any] | None
     pii: Mapping[str, Any] | None
     failed_attacks: list[dict[str, str]]
+    written: list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,14 @@ class GenerationReport:
 
 
 def witness_content(witness: Witness) -> dict[str, Any]:
-    files = [LOSSES, SAMPLES, ANSWERS, PAIRS, *([ATTACKS] if witness.attacked else [])]
+    files = [
+        LOSSES,
+        SAMPLES,
+        ANSWERS,
+        PAIRS,
+        *([ATTACKS] if witness.attacked else []),
+        *([WRITTEN] if witness.written else []),
+    ]
     return {"files": files, "digest": witness.digest()}
 
 
@@ -207,6 +217,7 @@ def analyse(
     test |= {f"accuracy:{one.name}": one.accuracy for one in tasks}
     test |= sample_figures(witness, answers=kind != "text", settings=settings)
     test |= attack_figures(witness, settings)
+    test |= writing_figures(witness.written, settings)
     if witness.pairs:
         preferences = preference_figures(witness, settings, beta)
         test |= preferences
@@ -230,6 +241,7 @@ def analyse(
         repetition=repetition_summary(witness),
         pii=personal_data(witness),
         failed_attacks=failed_attacks(witness),
+        written=examples(witness.written),
     )  # fmt: skip
 
 

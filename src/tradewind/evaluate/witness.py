@@ -5,6 +5,7 @@
     samples.jsonl    prompts and what the model wrote, with the tokens of it that stand in the training text
     answers.jsonl    tasks: each question with the log-likelihood of every choice, or what was said and what was expected
     attacks.jsonl    attacks in words: what was asked, what the answer may not hold, what was said; only where some were
+    written.jsonl    jobs of a writing model: what was asked, what the document says, what was said; only where there are some
     pairs.jsonl      preferences: log-likelihoods of the better and the worse answer, before training and after
 
 Not here: any figure (`generation.py`). Legend: n scored tokens, U units.
@@ -29,7 +30,7 @@ from tradewind.evaluate.attacks import Attacked
 from tradewind.files import write_text
 
 LOSSES, SAMPLES, ANSWERS, PAIRS = "losses.parquet", "samples.jsonl", "answers.jsonl", "pairs.jsonl"
-ATTACKS = "attacks.jsonl"
+ATTACKS, WRITTEN = "attacks.jsonl", "written.jsonl"
 MODEL = "model"
 SPLITS = ("validation", "test")
 _BASELINE = "baseline:"
@@ -90,12 +91,26 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Written:
+    """One held-out pair: what was asked, what the document says, and what the model said (nothing of a continuation, of which
+    `nats` and `baseline_nats` are the losses of what really followed, of the model and of the n-gram model)."""
+
+    job: str
+    prompt: str
+    reference: str
+    said: str = ""
+    nats: float = 0.0
+    baseline_nats: float = 0.0
+
+
+@dataclass(frozen=True)
 class Witness:
     losses: Mapping[str, SplitLosses]
     samples: tuple[Sample, ...] = ()
     answers: tuple[Answer, ...] = ()
     pairs: tuple[Pair, ...] = ()
     attacked: tuple[Attacked, ...] = ()
+    written: tuple[Written, ...] = ()
 
     def digest(self) -> str:
         """Of the content itself, whatever the version of the file format."""
@@ -108,7 +123,7 @@ class Witness:
             for predictor in sorted(split.losses):
                 sha.update(predictor.encode())
                 sha.update(np.ascontiguousarray(split.losses[predictor], dtype="<f4").tobytes())
-        for rows in (self.samples, self.answers, self.pairs, self.attacked):
+        for rows in (self.samples, self.answers, self.pairs, self.attacked, self.written):
             sha.update(_lines(rows).encode())
         return "sha256:" + sha.hexdigest()
 
@@ -138,6 +153,8 @@ def write_witness(witness: Witness, folder: Path) -> None:
         write_text(folder / file, _lines(rows))
     if witness.attacked:
         write_text(folder / ATTACKS, _lines(witness.attacked))
+    if witness.written:
+        write_text(folder / WRITTEN, _lines(witness.written))
 
 
 def _at_first_tokens(part: SplitLosses) -> Floats:
@@ -162,6 +179,7 @@ def read_witness(folder: Path) -> Witness:
             _rows(folder / ANSWERS, Answer),
             _rows(folder / PAIRS, Pair),
             _rows(folder / ATTACKS, Attacked) if (folder / ATTACKS).exists() else (),
+            _rows(folder / WRITTEN, Written) if (folder / WRITTEN).exists() else (),
         )
     except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(

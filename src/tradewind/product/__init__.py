@@ -27,6 +27,7 @@ from tradewind.product.data import (
     Source,
     Split,
     TextAugment,
+    Writing,
 )
 from tradewind.product.delivery import Privacy, Release, Serve
 from tradewind.product.events import Events
@@ -67,6 +68,7 @@ __all__ = [
     "Tokenizer",
     "Train",
     "Translation",
+    "Writing",
 ]
 
 
@@ -100,6 +102,13 @@ class Product(Section):
         self._suits_recommendation()
         self._suits_translation()
         if self.task in ("generation", "translation") and self.train.privacy is not None:
+        if self.data.writing is not None and (self.task != "generation" or self.data.format not in ("auto", "text")):
+            raise misplaced(
+                ("data", "writing"), "pairs for writing are made from documents of text, by task: generation"
+            )
+        if self.data.writing is not None and self.train.objective not in ("auto", "sft"):
+            raise misplaced(("train", "objective"), "a writing model learns answers: leave the objective out")
+        if self.task == "generation" and self.train.privacy is not None:
             raise ValueError("language models are not trained privately yet: leave train.privacy out")
         if self.task in ("generation", "translation") and (self.data.subject or self.data.consent):
             # Documents have no columns: to say nothing would let people believe that consent is asked for.

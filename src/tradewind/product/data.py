@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from tradewind.product.events import Events
-from tradewind.product.section import ColumnKind, Positive, Section, Share, misplaced
+from tradewind.product.section import ColumnKind, Job, Positive, Section, Share, misplaced
 
 
 def _source(value: object) -> object:
@@ -173,6 +173,15 @@ def _column(value: object) -> object:
 ColumnField = Annotated[ColumnOptions, BeforeValidator(_column, json_schema_input_type=str | ColumnOptions)]
 
 
+class Writing(Section):
+    """Generation: pairs for jobs of writing are made from the documents, whose first line is their title."""
+
+    jobs: Annotated[list[Job], Field(min_length=1)] = Field(
+        ["continue", "title", "rewrite"], description="What the model learns to do, and `/v1/writing` offers"
+    )
+    seed: int = 0
+
+
 # What of a DICOM header may become a column, and nothing else of it.
 HeaderFact = Literal["age_band", "sex", "modality", "body_part", "view", "pixel_spacing"]
 
@@ -218,6 +227,10 @@ class Data(Section):
     format: Literal["auto", "text", "chat", "instructions", "preferences"] = Field(
         "auto",
         description="Generation: documents, conversations, pairs of question and answer, or better and worse answers",
+    )
+    writing: Writing | None = Field(
+        None,
+        description="Generation: learn to continue, title and rewrite from the team's own documents; {} for all three",
     )
     columns: dict[str, ColumnField] = Field(default_factory=dict)
     dicom: dict[str, Annotated[list[HeaderFact], Field(min_length=1)]] = Field(

@@ -14,6 +14,7 @@ from tradewind.errors import InputError
 from tradewind.privacy.retention import parse_duration
 
 Task = Literal["classification", "regression", "recommendation", "generation", "translation"]
+Job = Literal["continue", "title", "rewrite"]  # of a writing model
 ColumnKind = Literal["number", "category", "date", "text", "image", "audio", "identifier"]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]

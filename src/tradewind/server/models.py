@@ -72,7 +72,7 @@ def _shown(desk: Desk, served: Item) -> dict[str, Any]:
     if isinstance(served, ServedLanguage):
         return common | {
             "task": "generation", "context": served.engine.context, "precision": served.precision,
-            "chat": served.chats, "tools": served.has_tools, "repeats": served.repeats,
+            "chat": served.chats, "writing": list(served.jobs), "tools": served.has_tools, "repeats": served.repeats,
         }  # fmt: skip
     if isinstance(served, ServedEncoder):
         return common | {"task": "embedding", "context": served.engine.context, "width": served.engine.width}

@@ -2,6 +2,7 @@
 
 /v1/chat/completions   chat.py          /v1/completions   completions.py
 /v1/responses          responses.py     /v1/embeddings    embeddings.py
+/v1/writing            writing.py, a route of our own on the same road
 
 Not here: the fields of each, the shape of each reply. The order: key, fields, prompt in tokens, reservation, engine, bill,
 last byte. Nobody without a key learns what is wrong with a request, or what is served.
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 from tradewind.clock import SystemClock
 from tradewind.engines.generation import Sampling
 from tradewind.errors import InputError, nearest
-from tradewind.server import chat, completions, responses
+from tradewind.server import chat, completions, responses, writing
 from tradewind.server.answers import About, Answer
 from tradewind.server.asking import ASIDE_BYTES, read_request
 from tradewind.server.desk import Desk, Streaming, Work
@@ -67,6 +68,7 @@ READERS: Mapping[str, Reader] = {
     chat.ROUTE: chat.read,
     completions.ROUTE: completions.read,
     responses.ROUTE: responses.read,
+    writing.ROUTE: writing.read,
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tradewind.features.writing import JOBS, LENGTHS
 from tradewind.server.settings import Settings
 
 _JSON = "application/json"
@@ -43,6 +44,14 @@ def schemas(writers: Sequence[str], encoders: Sequence[str], settings: Settings)
             {**drawn, "input": _LINE, "instructions": {"type": ["string", "null"]}, "max_output_tokens": _most()},
             required=["model", "input"],
         )
+        found["writing.request"] = _object(
+            {"model": drawn["model"], "job": {"enum": list(JOBS)}, "text": _LINE, "length": {"enum": [*LENGTHS, None]},
+             "max_tokens": _most(), "temperature": drawn["temperature"], "seed": drawn["seed"], "stream": _FLAG},
+            required=["model", "job", "text"],
+        )  # fmt: skip
+        written = {"id": _TEXT, "object": {"const": "writing"}, "model": _TEXT, "job": {"enum": list(JOBS)}, "text": _TEXT,
+                   "finish_reason": {"enum": ["stop", "length"]}, "usage": _USAGE}  # fmt: skip
+        found["writing.answer"] = _object(written, required=list(written))
         found["tradewind"] = _MARK
         choice = _object(
             {"index": _WHOLE, "finish_reason": {"enum": ["stop", "length", "tool_calls"]}},
@@ -73,6 +82,7 @@ def paths(held: Mapping[str, Any], errors: Mapping[str, Any]) -> dict[str, Any]:
         ("/v1/chat/completions", "chat", "chat.request", "text.answer", "Continue a conversation"),
         ("/v1/completions", "complete", "completion.request", "text.answer", "Continue a text"),
         ("/v1/responses", "respond", "response.request", "response.answer", "Answer, as the Responses API"),
+        ("/v1/writing", "write", "writing.request", "writing.answer", "Continue, title or rewrite a text"),
         ("/v1/embeddings", "embed", "embedding.request", "embedding.answer", "Vectors of texts"),
     )
     return {

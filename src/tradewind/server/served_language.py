@@ -58,6 +58,7 @@ class ServedLanguage:
     marking: Marking = field(default_factory=Marking)
     max_tokens: int = 1024  # of an answer, where a request does not say
     adapters: tuple[str, ...] = ()  # asked for as PRODUCT:NAME
+    jobs: tuple[str, ...] = ()  # of writing, that it has learnt
     knowledge: Knowledge | None = None  # what it brings along to be searched
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _answers: int = 0
@@ -137,5 +138,6 @@ def open_language(
         precision=precision,
         marking=writing.marking,
         max_tokens=writing.max_tokens,
+        jobs=tuple(manifest.get("writing", ())),
         adapters=tuple(writing.adapters),
     )
