@@ -101,14 +101,8 @@ class Product(Section):
             raise ValueError("generation has no target: leave data.target out")
         self._suits_recommendation()
         self._suits_translation()
+        self._suits_writing()
         if self.task in ("generation", "translation") and self.train.privacy is not None:
-        if self.data.writing is not None and (self.task != "generation" or self.data.format not in ("auto", "text")):
-            raise misplaced(
-                ("data", "writing"), "pairs for writing are made from documents of text, by task: generation"
-            )
-        if self.data.writing is not None and self.train.objective not in ("auto", "sft"):
-            raise misplaced(("train", "objective"), "a writing model learns answers: leave the objective out")
-        if self.task == "generation" and self.train.privacy is not None:
             raise ValueError("language models are not trained privately yet: leave train.privacy out")
         if self.task in ("generation", "translation") and (self.data.subject or self.data.consent):
             # Documents have no columns: to say nothing would let people believe that consent is asked for.
@@ -180,6 +174,14 @@ class Product(Section):
             raise misplaced(("data", "split"), "each user's last event is the test and the one before it validation")
         if self.train.privacy is not None:
             raise misplaced(("train", "privacy"), "recommenders are not trained privately yet")
+
+    def _suits_writing(self) -> None:
+        if self.data.writing is not None and (self.task != "generation" or self.data.format not in ("auto", "text")):
+            raise misplaced(
+                ("data", "writing"), "pairs for writing are made from documents of text, by task: generation"
+            )
+        if self.data.writing is not None and self.train.objective not in ("auto", "sft"):
+            raise misplaced(("train", "objective"), "a writing model learns answers: leave the objective out")
 
     @model_validator(mode="after")
     def _fair_gates(self) -> Product:
