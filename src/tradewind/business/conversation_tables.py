@@ -32,9 +32,7 @@ conversations = Table(
     Column("release", String(80)),  # pinned; null: whatever is live
     Column("token", String(64), nullable=False),  # SHA-256 of what a public key must show beside itself
     Column("public", Boolean, nullable=False),  # begun by a public key
-    Column(
-        "subject", String(64), nullable=False, server_default=""
-    ),  # whom it is about, as a keyed hash; "" for nobody
+    Column("subject", String(64)),  # whom it is about, as a keyed hash; null for nobody
     Column("language", String(2), nullable=False),
     Column("status", String(16), nullable=False),  # open, waiting (for a person), held (by one), closed
     Column("queue", String(64)),  # where it waits or waited

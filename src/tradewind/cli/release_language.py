@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tradewind import __version__
 from tradewind.artifacts import Artifact, open_artifact
 from tradewind.cli.evaluate_language import LanguageEvaluation
+from tradewind.cli.knowledge import build_knowledge, carry
 from tradewind.cli.paper import paper, stated
 from tradewind.cli.prices import refuse_below_cost
 from tradewind.cli.session import Session
@@ -57,6 +58,7 @@ def release_language(session: Session, corpus: Corpus, run: LanguageRun, evaluat
     it may, ModelError for a model that cannot be built.
     """
     assert run.summary["objective"] != "mlm", "an encoder has a release of another kind"
+    knowledge = build_knowledge(session)
     with session.timed("release", "Release"):
         settings, workspace = session.product.release, session.workspace
         pair = key_pair(workspace.keys)
@@ -77,6 +79,8 @@ def release_language(session: Session, corpus: Corpus, run: LanguageRun, evaluat
             "plans": plans,
             "stated": stated(session),
         }
+        if knowledge is not None:
+            made_of["knowledge"] = knowledge.digest
         serve = session.product.serve
         if serve.machine_hour is not None:  # what a token costs stands in the manifest
             made_of["machine_hour"] = str(serve.machine_hour)
@@ -84,6 +88,7 @@ def release_language(session: Session, corpus: Corpus, run: LanguageRun, evaluat
         if artifact is None:
             with workspace.making("release", made_of, parents=parents) as folder:
                 manifest = {"made_with": __version__, "parents": parents, "plans": plans}
+                carry(knowledge, folder)
                 _fill(session, corpus, run, evaluation, folder, manifest, pair)
             artifact = open_artifact(workspace.folder("release", digest_json(made_of)), kind="release")
         # 5. Opened as it will be served, in every precision: signature, template, golden prompts. No plan may sell a token
