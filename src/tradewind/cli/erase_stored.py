@@ -28,6 +28,7 @@ from tradewind.privacy import erasure
 from tradewind.privacy.erasure import Holder
 from tradewind.privacy.subjects import Subject, SubjectKey
 from tradewind.privacy.vault import Vault
+from tradewind.server.session_people import Sessions
 
 VAULT = "vault"
 
@@ -83,9 +84,10 @@ def erase_stored(workspace: Workspace, name: str, *, dry_run: bool) -> dict[str,
 
 
 def stored_holders(workspace: Workspace, database: Database | None, *, receipt: str) -> list[Holder]:
-    """The stores in the business database, where there is one."""
+    """What a server keeps: events of recommenders, and the stores in the business database, where there is one."""
+    sessions = Sessions(workspace.home)
     if database is None:
-        return []
+        return [sessions]
     folder: Path = workspace.home / VAULT
     vault = Vault.open(folder) if folder.is_dir() else None
     return [
@@ -94,6 +96,7 @@ def stored_holders(workspace: Workspace, database: Database | None, *, receipt: 
         Conversations(database, vault, actor=OPERATOR, receipt=receipt),
         ReviewedDecisions(database, vault, actor=OPERATOR),
         People(database, actor=OPERATOR),
+        sessions,
     ]
 
 

@@ -26,10 +26,9 @@ from tradewind.release.registry import Version
 from tradewind.server.event_feed import EventFeed
 from tradewind.server.fields import Fields
 from tradewind.server.served_rows import ServedRows
-from tradewind.server.session_feed import SessionFeeds
+from tradewind.server.session_feed import FOLDER, SessionFeeds
 from tradewind.server.wire import Row
 
-FOLDER = "sessions"  # of the workspace, for the events of customers
 _MOST, _WHY_MOST, _HISTORY_MOST, _NAMED_MOST, _BOOSTS_MOST = 100, 10, 1000, 100_000, 100
 _FIELDS = (
     "user", "history", "k", "why", "seen", "exclude", "allow", "where", "boosts", "diversity", "user_columns",
@@ -93,7 +92,7 @@ def open_recommender(
         row_schema=_ROW,
         output_schema=_OUTPUT,
         engine=engine,
-        sessions=SessionFeeds(home / FOLDER / product, SubjectKey.open(home).sealed),
+        sessions=SessionFeeds(home / FOLDER / product, SubjectKey.open(home)),
         columns={"item_columns": manifest["item_columns"], "user_columns": manifest["user_columns"]},
     )
 

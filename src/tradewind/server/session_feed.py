@@ -1,13 +1,13 @@
 """What users met since a recommender was released, kept while a server runs: the next answer knows of the last event.
 
 All workers of a machine follow one log for each customer (`event_log.py`); users are kept as keyed hashes, items by name.
-Not here: the route (`events.py`), what is recommended (`served_recommendation.py`).
+Beside each stands the hash under which `erase` looks for a person in whatever spelling. Not here: the route (`events.py`), what is recommended (`served_recommendation.py`).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,23 +17,25 @@ from tradewind.engines.events import Event, MemoryEvents
 from tradewind.errors import DataError
 from tradewind.features.category import category_key
 from tradewind.features.date import to_moment
+from tradewind.privacy.subjects import SubjectKey
 from tradewind.server.event_feed import Accepted
 from tradewind.server.event_log import EventLog, News
 from tradewind.server.wire import Row
 
+FOLDER = "sessions"  # of the workspace: the logs by product and customer
 _COMPACT_BYTES = 64 << 20
 _FIELDS = frozenset(["user", "item", "time", "event", "id"])
-Seal = Callable[[str], str]
 
 
 class Record(msgspec.Struct, array_like=True):
-    """An event in the log; a user without an item was forgotten there."""
+    """An event in the log, and the subject that its user is; one without an item says that the subject was erased."""
 
     user: str
     item: str
     at_ms: int
     kind: str = ""
     id: str = ""
+    subject: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -46,10 +48,11 @@ class SessionFeed:
     Raises EnvironmentFailure (disk_full, permission, read_only) where the folder cannot be made or written.
     """
 
-    def __init__(self, folder: Path, seal: Seal, *, compact_bytes: int = _COMPACT_BYTES) -> None:
+    def __init__(self, folder: Path, key: SubjectKey, *, compact_bytes: int = _COMPACT_BYTES) -> None:
         self._log = EventLog(folder)
-        self._seal = seal
+        self._key = key
         self._events = MemoryEvents()
+        self._users: dict[str, set[str]] = {}  # of each subject: one for each spelling
         self._compacting = threading.Lock()
         self._compact_bytes = self._least_bytes = compact_bytes
         with self._log.turn() as news:
@@ -66,11 +69,11 @@ class SessionFeed:
         with self._log.turn() as news:
             self._follow(news)
             for record in records:
-                event = _event(record)
-                if self._events.known(event):
+                if self._events.known(_event(record)):
                     continue
                 self._log.append(_encode(record))  # before memory: what the disk refuses did not happen
-                taken += self._events.append([event])
+                self._take(record)
+                taken += 1
         self._tidy()
         return Accepted(taken, len(records) - taken)
 
@@ -78,17 +81,23 @@ class SessionFeed:
         """The items of a user, oldest first; empty for nobody."""
         with self._log.turn() as news:
             self._follow(news)
-        return self._events.history(self._seal(user))
+        return self._events.history(self._key.sealed(user))
 
-    def forget(self, user: str) -> int:
-        """Takes a user's events away, from the disk too; gives how many went."""
-        sealed = self._seal(user)
+    def of_subject(self, subject: str) -> list[str]:
+        """The items that a person met, in whatever spelling of the name."""
         with self._log.turn() as news:
             self._follow(news)
-            gone = self._events.forget(sealed)
-            if gone:
-                self._log.append(_encode(Record(sealed, "", 0)))
+        return [item for user in sorted(self._users.get(subject, ())) for item in self._events.history(user)]
+
+    def forget(self, subject: str) -> int:
+        """Takes a person's events away, from the disk too; gives how many went."""
+        gone = len(self.of_subject(subject))
         if gone:
+            record = Record("", "", 0, subject=subject)
+            with self._log.turn() as news:
+                self._follow(news)
+                self._log.append(_encode(record))
+                self._take(record)
             with self._compacting:
                 self._log.compact(self._kept)
         return gone
@@ -118,17 +127,22 @@ class SessionFeed:
                     f"{place}{str(row['time'])[:80]!r} is no time.", code="time", where="time", hint="Write 2026-01-05T14:30:00Z."
                 )  # fmt: skip
             at_ms = round(moment * 1000)
-        return Record(self._seal(user), item, at_ms, str(row.get("event") or ""), str(row.get("id") or ""))
+        sealed, subject = self._key.sealed(user), self._key.digest(user)
+        return Record(sealed, item, at_ms, str(row.get("event") or ""), str(row.get("id") or ""), subject)
 
     def _follow(self, news: News) -> None:
         if news.anew:
-            self._events = MemoryEvents()
+            self._events, self._users = MemoryEvents(), {}
         for payload in news.payloads:
-            record = _decode(payload)
-            if record.item:
-                self._events.append([_event(record)])
-            else:
-                self._events.forget(record.user)
+            self._take(_decode(payload))
+
+    def _take(self, record: Record) -> None:
+        if record.item:
+            self._events.append([_event(record)])
+            self._users.setdefault(record.subject, set()).add(record.user)
+        else:
+            for user in self._users.pop(record.subject, ()):
+                self._events.forget(user)
 
     def _kept(self, payload: bytes) -> bool:
         record = _decode(payload)
@@ -146,8 +160,8 @@ class SessionFeed:
 class SessionFeeds:
     """The feeds of one product, each opened when first asked for, below `home`."""
 
-    def __init__(self, home: Path, seal: Seal) -> None:
-        self._home, self._seal = home, seal
+    def __init__(self, home: Path, key: SubjectKey) -> None:
+        self._home, self._key = home, key
         self._opening = threading.Lock()
         self._feeds: dict[str, SessionFeed] = {}
 
@@ -159,7 +173,7 @@ class SessionFeeds:
             with self._opening:
                 feed = self._feeds.get(account)
                 if feed is None:
-                    feed = self._feeds[account] = SessionFeed(self._home / account, self._seal)
+                    feed = self._feeds[account] = SessionFeed(self._home / account, self._key)
         return feed
 
 
