@@ -55,8 +55,8 @@ def test_the_same_product_elsewhere_gives_the_same_digests_and_weights(finished,
 def test_the_resolved_product_is_kept_with_every_default(released, capsys):
     run = Path(outcome(released, capsys)["artifacts"]["run"])
     resolved = json.loads((run / "product.json").read_text())
-    of_generation = ("objective", "steps", "compile")
-    assert "auto" not in [value for name, value in resolved["train"].items() if name not in of_generation]
+    of_others = ("objective", "steps", "compile", "negatives")  # of generation and recommendation
+    assert "auto" not in [value for name, value in resolved["train"].items() if name not in of_others]
     assert resolved["train"]["epochs"] == 2
 
 

@@ -193,7 +193,7 @@ def test_a_picture_that_changed_makes_another_dataset_of_the_same_table(tmp_path
 
 def test_tasks_without_such_a_table_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not for recommendation"):
-        prepare(product_of(task="recommendation"), base=tmp_path, workspace=Workspace(tmp_path))
+        prepare(product_of("", task="recommendation"), base=tmp_path, workspace=Workspace(tmp_path))
 
 
 def test_progress_is_told_stage_by_stage(tmp_path: Path) -> None:

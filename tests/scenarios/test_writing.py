@@ -2,7 +2,13 @@
 
 import pytest
 
-SHORT = ["train.steps=60", 'evaluate.gates={bits_per_byte: "<= 2.3"}', "evaluate.bootstrap=20", "evaluate.samples=1"]
+SHORT = [
+    "train.steps=60",
+    'evaluate.gates={bits_per_byte: "<= 2.3"}',
+    "evaluate.bootstrap=20",
+    "evaluate.samples=1",
+    "release.precisions=[fp32]",
+]
 STORY = "Two sisters in Porto made a lamp of brass in spring. It works every day, and it is quiet."
 
 

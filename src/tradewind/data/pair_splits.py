@@ -45,7 +45,7 @@ class GatheredPairs:
         places = np.flatnonzero(self.split_P == NAMES.index(name)).tolist()
         return ((pair.source, pair.target) for pair in self.spool.read(places))
 
-    def count(self, name: str) -> int:
+    def number_of(self, name: str) -> int:
         return int(np.count_nonzero(self.split_P == NAMES.index(name)))
 
     def characters(self, name: str) -> int:

@@ -224,7 +224,7 @@ class _Making:
                         count += 1
                         if raw is not None:
                             raw.write(json.dumps(dict(zip(SIDES, pair, strict=True)), ensure_ascii=False) + "\n")
-                    self.tell("encode", min(1.0, count / max(1, self.gathered.count(name))))
+                    self.tell("encode", min(1.0, count / max(1, self.gathered.number_of(name))))
                 terms = self._terms(sides) if name == "train" else 0
                 totals = [side.close() for side in sides]
             except BaseException:
@@ -253,7 +253,7 @@ class _Making:
         there = WordTable.fit(counted)
         back = WordTable.fit([(target, source) for source, target in counted])
         count, frame = 0, self.tokenizer.frame
-        pairs = self.gathered.pairs("train") if self.gathered.count("train") > len(some) else iter(some)
+        pairs = self.gathered.pairs("train") if self.gathered.number_of("train") > len(some) else iter(some)
         for one in term_pairs(pairs, there, back, share=self.translation.terms, seed=self.product.data.split.seed):
             source = self.tokenizer.with_terms(one.source, one.in_source)
             target = self.tokenizer.with_terms(one.target, one.in_target, one.numbers)

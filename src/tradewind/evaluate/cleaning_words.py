@@ -19,6 +19,7 @@ _CODES: dict[str, tuple[str, str]] = {
     "near_duplicate": ("near copies", "近似重复的行"),
     "duplicate_in_own_file": ("copies within a file of its own, kept", "自带文件中的重复行，保留"),
     "copy_across_splits": ("copies on both sides of a split", "跨数据划分的重复行"),
+    "label_unknown": ("truth not yet known when it would have been learnt", "训练时结果尚未知晓"),
     "label_conflict": ("equal inputs with different targets", "输入相同而目标不同"),
     "class_unseen": ("class that training never sees", "训练集中没有的类别"),
     "target_missing": ("target is missing", "目标缺失"),

@@ -76,8 +76,8 @@ class _Summed(torch.autograd.Function):
             for start in range(0, len(targets_N), size):
                 there = slice(start, start + size)
                 hidden_CD, targets_C1 = hidden_ND[there].to(dtype), targets_N[there].unsqueeze(1)
-                logits_CV = hidden_CD @ matrix_VD.T
-                logs_CV = torch.log_softmax(logits_CV, 1, dtype=torch.float32)
+                logs_CV = (hidden_CD @ matrix_VD.T).float()
+                logs_CV -= torch.logsumexp(logs_CV, 1, keepdim=True)
                 total -= (1 - smoothing) * logs_CV.gather(1, targets_C1).sum()
                 if smoothing:
                     total -= smoothing / head_VD.shape[0] * logs_CV.sum()

@@ -19,7 +19,7 @@ from tradewind.server.gate import Headers
 _INPUT: dict[int, tuple[str, ...]] = {
     400: (
         "conversation_missing",
-        "account_name", "adapters_unsupported", "amount", "beside_unsuited", "code_expired", "code_redeemed", "code_unknown",
+        "account_name", "adapters_unsupported", "amount", "answers_missing", "beside_unsuited", "code_expired", "code_redeemed", "code_unknown",
         "consent_option", "conversation_empty", "document_binary", "document_empty", "conversation_refused", "counterfactuals_range", "counterfactuals_undefined",
         "credit_amount", "credit_count", "credit_currency", "credit_reference", "credit_too_much", "currency",
         "domain_missing", "duration", "email", "events_unsupported", "expiry", "field", "grace", "guidance_unsupported", "heatmap_missing", "idempotency_key", "intents_missing", "json", "key_name", "language", "model_task", "month",
