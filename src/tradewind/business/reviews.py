@@ -24,6 +24,7 @@ from tradewind.privacy.erasure import Done, Item, Removed
 from tradewind.privacy.subjects import Subject
 from tradewind.privacy.vault import Vault
 
+KEPT_MS = 365 * 86_400_000  # after the verdict
 CLAIM_MS = 30 * 60_000  # after so long another may take what was claimed and not closed
 State = Literal["open", "claimed", "closed"]
 STATES: tuple[State, ...] = ("open", "claimed", "closed")
@@ -174,8 +175,8 @@ def labels(database: Database, vault: Vault, *, product: str, target: str) -> It
         yield {**found.content["transaction"], target: found.verdict}
 
 
-def sweep(database: Database, *, keep_ms: int) -> int:
-    """Destroys decisions that were closed longer ago than `keep_ms`. Returns how many."""
+def sweep(database: Database, *, keep_ms: int = KEPT_MS) -> int:
+    """Destroys decisions that were closed longer ago than `keep_ms`, a year by default. Returns how many."""
 
     def change(connection: Connection) -> int:
         oldest = now_ms(connection) - keep_ms

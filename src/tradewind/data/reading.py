@@ -5,7 +5,7 @@ Not here: splits, copies, targets (`steps.py`). A column that the file lacks is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -21,7 +21,7 @@ from tradewind.data.ledger import Ledger
 from tradewind.data.plan import Plan
 from tradewind.data.sources import OpenSource, Reject, open_source
 from tradewind.errors import DataError
-from tradewind.features.column import Values
+from tradewind.features.column import FileColumn, Values
 from tradewind.features.feature_set import FeatureSet
 from tradewind.product import Clean, ColumnKind, Source
 
@@ -74,8 +74,7 @@ class RawRows:
     ) -> tuple[pl.DataFrame, NDArray[np.bool_]]:
         """Paths as bytes; rows whose file cannot be opened or is no sound picture or recording are rejected, as the API
         refuses them. A row that names none keeps a missing value."""
-        (column,) = (one for one in self.features.columns if one.name == name)
-        received: Callable[[object], bytes] = column.received  # type: ignore[attr-defined]  # columns of files have it
+        (column,) = (one for one in self.features.columns if one.name == name and isinstance(one, FileColumn))
         contents: list[bytes | None] = []
         kept = np.ones(len(lines), dtype=np.bool_)
         for row, value in enumerate(typed[name].to_list()):
@@ -83,7 +82,7 @@ class RawRows:
             try:
                 if value is not None:
                     content = value if isinstance(value, bytes) else Path(self.source.locate(value)).read_bytes()
-                    received(content)
+                    column.received(content)
             except (OSError, DataError) as error:
                 code, reason = _told(error, kind)
                 self.rejects.append(Reject(file, int(lines[row]), f"{name}: {reason}", code, str(value)[:_SHOWN]))

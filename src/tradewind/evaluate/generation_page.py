@@ -6,19 +6,16 @@ Not here: any computing, and what it shares with other reports: words (`strings.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from tradewind.evaluate import pictures
 from tradewind.evaluate.generation_words import LanguageStrings
+from tradewind.evaluate.page_ground import DASH, Json, LeadPage, drawn, template
 
-Json: TypeAlias = Mapping[str, Any]
-
-_DASH = "–"
 _OPEN_SAMPLES = 4
 _LINES = {
     "perplexity": 5,
@@ -31,20 +28,16 @@ _NONE: Json = {}
 def render(report: Json, *, language: str, with_pictures: bool = True) -> str:
     """The page as HTML text, self-contained. Without pictures the words and numbers alone, for `verify`."""
     words = LanguageStrings(language)
-    page = _Page(report, words, pictures.draw if with_pictures else lambda chart, *, label, name: "<svg></svg>")
+    page = _Page(report, words, drawn(pictures.draw, with_pictures))
     return _template().render(r=report, w=words, p=page, language=language)
 
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template("generation_page.html")
+    return template("generation_page.html")
 
 
-class _Page:
+class _Page(LeadPage):
     """What the template asks for: formatted numbers, chosen rows, drawn pictures."""
 
     def __init__(self, report: Json, words: LanguageStrings, draw: Callable[..., str]) -> None:
@@ -62,7 +55,7 @@ class _Page:
     def number(self, value: float | None, name: str = "", *, signed: bool = False) -> str:
         """Four decimals; perplexity five significant digits; counts none."""
         if value is None:
-            return _DASH
+            return DASH
         sign = "+" if signed and value > 0 else ""
         digits = _LINES.get(name)
         if digits == 0:
@@ -74,47 +67,19 @@ class _Page:
             text = f"{value:.4f}"
         return sign + text.replace("-", "−")
 
-    def interval(self, figure: Json, name: str = "", *, signed: bool = False) -> str:
-        if figure["low"] is None:
-            return ""
-        low, high = (self.number(figure[end], name, signed=signed) for end in ("low", "high"))
-        return f"{low} {self.words('to')} {high}"
-
-    def count(self, value: float | None) -> str:
-        return _DASH if value is None else f"{value:,.0f}"
-
     def percent(self, share: float | None, *, signed: bool = False) -> str:
         if share is None:
-            return _DASH
+            return DASH
         return (f"{100 * share:+.1f} %" if signed else f"{100 * share:.1f} %").replace("-", "−")
 
     def seconds(self, value: float | None) -> str:
         if value is None:
-            return _DASH
+            return DASH
         if value >= 7200:
             return f"{value / 3600:.1f} h"
         return f"{value / 60:.1f} min" if value >= 120 else f"{value:.1f} s"
 
-    def rule(self, gate: Json) -> str:
-        return "> 0" if gate["rule"] == "true" else gate["rule"].replace(">=", "≥").replace("<=", "≤")
-
     # ------------------------------------------------------------ chosen rows
-
-    @property
-    def verdict(self) -> tuple[str, str]:
-        """Kind (better, worse, unclear, none) and sentence: is it worth it?"""
-        lead = self.report["lead"]
-        if lead is None or lead["value"] is None:
-            return "none", self.words("verdict_none")
-        low, high = (lead["value"] if lead[end] is None else lead[end] for end in ("low", "high"))
-        kind = "better" if low > 0 else "worse" if high < 0 else "unclear"
-        turn = -1.0 if kind == "worse" else 1.0  # "worse by 0.02": sizes, not signed numbers
-        ends = sorted((turn * low, turn * high))
-        values = {
-            "name": self.words(self.report["lead_over"]), "gain": self.number(turn * lead["value"]),
-            "low": self.number(ends[0]), "high": self.number(ends[1]), "figure": self.words.figure(self.primary),
-        }  # fmt: skip
-        return kind, self.words(f"verdict_{kind}", **values)
 
     @property
     def predictors(self) -> list[Json]:
@@ -164,7 +129,7 @@ class _Page:
             (w("seconds_estimated"), self.seconds(estimate.get("seconds"))),
             (w("estimate_error"), self.percent(estimate.get("error"), signed=True)),
         ]
-        return [(name, value) for name, value in found if value != _DASH]
+        return [(name, value) for name, value in found if value != DASH]
 
     # ------------------------------------------------------------ pictures
 

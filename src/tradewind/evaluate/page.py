@@ -7,28 +7,26 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from tradewind.evaluate import pictures
 from tradewind.evaluate.cleaning_words import reason_words, repair_words
 from tradewind.evaluate.fairness_page import Fairness
 from tradewind.evaluate.metrics import BINARY, REGRESSION
+from tradewind.evaluate.page_ground import DASH, Json, rule, template
 from tradewind.evaluate.slices import MISSING, OTHERS
 from tradewind.evaluate.strings import Strings
 
-Json: TypeAlias = Mapping[str, Any]
 Draw: TypeAlias = Callable[..., str]
 
 _CLASS_ROWS = 20
 _MIXED_UP = 10
 _HISTOGRAMS = 40
-_DASH = "–"
 
 
 def render(report: Json, *, language: str, with_pictures: bool = True) -> str:
@@ -52,12 +50,7 @@ def language_of(html: str) -> Literal["en", "zh"]:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.globals["fairness"] = Fairness
-    return environment.get_template("page.html")
+    return template("page.html", fairness=Fairness)
 
 
 def _no_picture(chart: Any, *, label: str, name: str) -> str:
@@ -80,7 +73,7 @@ class _Page:
     def number(self, value: float | None, *, signed: bool = False) -> str:
         """Four decimals for classification, five significant digits for values in their own unit."""
         if value is None:
-            return _DASH
+            return DASH
         sign = "+" if signed and value > 0 else ""
         if self.classification:
             text = f"{value:.4f}"
@@ -97,14 +90,14 @@ class _Page:
 
     def seconds(self, value: float | None) -> str:
         if value is None:
-            return _DASH
+            return DASH
         if value >= 120:
             return f"{value / 60:.1f} min"
         return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms" if value >= 0.001 else "< 1 ms"
 
     def micros(self, value: float | None) -> str:
         if value is None:
-            return _DASH
+            return DASH
         if value < 0.1:
             return "< 0.1 µs"
         return f"{value / 1000:.1f} ms" if value >= 1000 else f"{value:.1f} µs"
@@ -120,7 +113,7 @@ class _Page:
         return f"{text} {currency}"
 
     def percent(self, share: float | None) -> str:
-        return _DASH if share is None else f"{100 * share:.1f} %".replace("-", "−")
+        return DASH if share is None else f"{100 * share:.1f} %".replace("-", "−")
 
     @property
     def cost(self) -> Json | None:
@@ -129,8 +122,7 @@ class _Page:
         return found
 
     def rule(self, gate: Json) -> str:
-        """A gate's rule to read: `true` is a lead above 0."""
-        return "> 0" if gate["rule"] == "true" else gate["rule"].replace(">=", "≥").replace("<=", "≤")
+        return rule(gate)
 
     def label(self, value: str) -> str:
         """A slice's label; the words that slices.py put into it in the page's language."""
@@ -158,7 +150,7 @@ class _Page:
         # "worse by 0.002 (0.001 to 0.003)": sizes, not signed numbers.
         turn = -1.0 if kind == "worse" else 1.0
         ends = sorted(turn * end for end in (lead["low"], lead["high"]) if end is not None)
-        low, high = (self.number(end) for end in ends) if ends else (_DASH, _DASH)
+        low, high = (self.number(end) for end in ends) if ends else (DASH, DASH)
         values = {
             "name": self.name(self.report["lead_over"]), "gain": self.number(turn * lead["value"]), "low": low,
             "high": high, "figure": self.words.figure(self.primary),

@@ -5,40 +5,32 @@ Not here: any computing, and what it shares with other reports: words (`strings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from typing import Any, TypeAlias
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from tradewind.evaluate import pictures
+from tradewind.evaluate.page_ground import DASH, Json, LeadPage, drawn, template
 from tradewind.evaluate.ranking import BY_USER, OF_LISTS, SAMPLED
 from tradewind.evaluate.recommendation_words import RecommendationStrings
 
-Json: TypeAlias = Mapping[str, Any]
-
-_DASH = "–"
 _ENDS = ("value", "low", "high")
 
 
 def render(report: Json, *, language: str, with_pictures: bool = True) -> str:
     """The page as HTML text, self-contained. Without pictures the words and numbers alone, for `verify`."""
     words = RecommendationStrings(language)
-    page = _Page(report, words, pictures.draw if with_pictures else lambda chart, *, label, name: "<svg></svg>")
+    page = _Page(report, words, drawn(pictures.draw, with_pictures))
     return _template().render(r=report, w=words, p=page, language=language)
 
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template("recommendation_page.html")
+    return template("recommendation_page.html")
 
 
-class _Page:
+class _Page(LeadPage):
     """What the template asks for: formatted numbers, chosen rows, drawn pictures."""
 
     def __init__(self, report: Json, words: RecommendationStrings, draw: Callable[..., str]) -> None:
@@ -52,41 +44,13 @@ class _Page:
 
     # ------------------------------------------------------------ numbers
 
-    def number(self, value: float | None, *, signed: bool = False) -> str:
+    def number(self, value: float | None, name: str = "", *, signed: bool = False) -> str:
         if value is None:
-            return _DASH
+            return DASH
         text = f"{value:.2f}" if abs(value) >= 10 else f"{value:.4f}"
         return ("+" if signed and value > 0 else "") + text.replace("-", "−")
 
-    def interval(self, figure: Json, *, signed: bool = False) -> str:
-        if figure["low"] is None:
-            return ""
-        low, high = (self.number(figure[end], signed=signed) for end in ("low", "high"))
-        return f"{low} {self.words('to')} {high}"
-
-    def count(self, value: float | None) -> str:
-        return _DASH if value is None else f"{value:,.0f}"
-
-    def rule(self, gate: Json) -> str:
-        return "> 0" if gate["rule"] == "true" else gate["rule"].replace(">=", "≥").replace("<=", "≤")
-
     # ------------------------------------------------------------ chosen rows
-
-    @property
-    def verdict(self) -> tuple[str, str]:
-        """Kind (better, worse, unclear, none) and sentence: is it worth it?"""
-        lead = self.report["lead"]
-        if lead is None or lead["value"] is None:
-            return "none", self.words("verdict_none")
-        low, high = (lead["value"] if lead[end] is None else lead[end] for end in ("low", "high"))
-        kind = "better" if low > 0 else "worse" if high < 0 else "unclear"
-        turn = -1.0 if kind == "worse" else 1.0
-        ends = sorted((turn * low, turn * high))
-        values = {
-            "name": self.words(self.report["lead_over"]), "gain": self.number(turn * lead["value"]),
-            "low": self.number(ends[0]), "high": self.number(ends[1]), "figure": self.words.figure(self.primary),
-        }  # fmt: skip
-        return kind, self.words(f"verdict_{kind}", **values)
 
     @property
     def columns(self) -> list[tuple[str, str]]:
@@ -130,7 +94,7 @@ class _Page:
             (w("refit_line"), w("yes" if model.get("refit") else "no")),
             (w("weight_line"), self.number(model.get("weight"))),
         ]
-        return [(name, value) for name, value in found if value != _DASH]
+        return [(name, value) for name, value in found if value != DASH]
 
     # ------------------------------------------------------------ pictures
 

@@ -105,6 +105,15 @@ class Column(Protocol):
         ...
 
 
+@runtime_checkable
+class FileColumn(Column, Protocol):
+    """A column whose values are files: pictures, recordings."""
+
+    def received(self, value: object) -> bytes:
+        """The bytes of a value as a request brings it. Raises DataError for what is no such file."""
+        ...
+
+
 def stack(blocks: Sequence[Block], rows: int) -> dict[str, NDArray[Any]]:
     """Joins the blocks of all columns in order: `numbers` [B, N], `categories` [B, C] and each tensor by name."""
     arrays: dict[str, NDArray[Any]] = {}

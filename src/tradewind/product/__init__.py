@@ -82,7 +82,7 @@ class Product(Section):
         "general", description="medical: no release without intended_use, excluded_use and oversight below release"
     )
     data: Data
-    translation: Translation | None = Field(None, description="Translation: languages, columns, glossary, search")
+    translation: Translation | None = Field(None, description="Translation: languages and columns")
     tokenizer: Tokenizer = Tokenizer()
     model: Model = Model()
     train: Train = Train()

@@ -1,4 +1,4 @@
-"""`translation`: from which language to which, in which columns, and how a translation is searched for.
+"""`translation`: from which language to which, and in which columns.
 
 Not here: where the pairs come from (`data.source`), what learns (`model`, `train`).
 """
@@ -21,15 +21,8 @@ class Translation(Section):
         None, description="Column of the pairs' source; named like the language by default"
     )
     target_column: str | None = Field(None, description="Column of the pairs' target")
-    glossary: str | None = Field(
-        None, description="File of two columns, term and its translation: kept in every answer"
-    )
     terms: Annotated[float, Field(ge=0, le=1)] = Field(
         0.1, description="Share of training pairs seen once more with terms of a glossary in them"
-    )
-    beams: Annotated[int, Field(ge=1, le=32)] = Field(4, description="Translations that are followed side by side")
-    length_penalty: Annotated[float, Field(ge=0, le=5)] = Field(
-        1.0, description="Exponent on the length that a translation's score is divided by (Wu et al. 2016)"
     )
 
     @model_validator(mode="after")

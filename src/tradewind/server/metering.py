@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tradewind.business import conversation_keeping, fleet, idempotency, plans, recovery, requests
+from tradewind.business import conversation_keeping, fleet, idempotency, plans, recovery, requests, reviews
 from tradewind.business.database import Database
 from tradewind.business.journal import Event, Journal
 from tradewind.business.ledger import Lease, Ledger, enlist
@@ -287,6 +287,7 @@ class Meter:
             continue
         while await self._ask(conversation_keeping.sweep, self._database):
             continue
+        await self._ask(reviews.sweep, self._database)
 
     async def _repeat(self, work: Callable[[], Any], every_s: float) -> None:
         while True:

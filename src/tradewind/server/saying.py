@@ -127,7 +127,7 @@ class Saying:
         """It is paid for: it leaves even where it could not be kept."""
         try:
             await self._desk.gate.finish(ticket, reply)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  told to the operator; the reply leaves
             self._desk.failed(error, problem_of(error), self._work.request_id)
 
 

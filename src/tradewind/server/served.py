@@ -21,13 +21,14 @@ from tradewind.engines.prototypes import Intents
 from tradewind.engines.retrieval import Knowledge
 from tradewind.errors import ArtifactError, DataError
 from tradewind.features.actions import Actions
+from tradewind.features.column import FileColumn
 from tradewind.features.feature_set import FeatureSet
 from tradewind.features.windows import Windows
 from tradewind.files import read_json
 from tradewind.release.registry import Version
 from tradewind.release.transparency.evidence import STATED
 from tradewind.server.answer_texts import AnswerTexts
-from tradewind.server.drift_watch import DriftRule, DriftWatch
+from tradewind.server.drift_watch import DriftWatch
 from tradewind.server.wire import Row
 
 # One row's answer: its label with the probabilities in the order of the classes, or a number.
@@ -147,7 +148,6 @@ def open_release(
     threads: int = 1,
     abstain_below: float | None = None,
     texts: AnswerTexts | None = None,
-    drift: DriftRule | None = None,
     outside: str | None = None,
     accept: float = 0.95,
 ) -> Served:
@@ -174,12 +174,12 @@ def open_release(
         answer=predict,
         batcher=Batcher(predict, seconds_a_row=seconds_a_row, executor=executor),
         receivers={
-            column.name: column.received  # type: ignore[attr-defined]  # columns of files have it
+            column.name: column.received
             for column in loaded.predictor.features.columns
-            if column.kind in ("image", "audio")
+            if isinstance(column, FileColumn)
         },
         seconds_a_row=seconds_a_row,
-        drift=DriftWatch(loaded.score_reference, drift),
+        drift=DriftWatch(loaded.score_reference),
         windows=loaded.windows,
         actions=loaded.actions,
         intents=_intents(loaded, outside, accept),

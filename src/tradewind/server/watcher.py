@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tradewind.errors import TradewindError
-from tradewind.server.drift_watch import send
 from tradewind.server.served import Served
 from tradewind.server.serving import Shelf
 from tradewind.server.ticker import Ticker
@@ -42,7 +41,4 @@ class Watcher:
     def look(self) -> None:
         for served in self._shelf:
             if isinstance(served, Served) and served.drift.look():
-                event = served.drift.told(served.product, served.release)
-                self._log(event)
-                if served.drift.rule.webhook is not None:
-                    send(served.drift.rule.webhook, event, self._log)
+                self._log(served.drift.told(served.product, served.release))

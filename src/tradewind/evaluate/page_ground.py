@@ -1,0 +1,77 @@
+"""What the pages of all reports stand on: how a template is found, and how a figure is written.
+
+Not here: any page (`page.py`, `generation_page.py`, `recommendation_page.py`), nor words.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+Json: TypeAlias = Mapping[str, Any]
+
+DASH = "–"
+
+
+def template(name: str, **known: object) -> Template:
+    """A template of this folder; `known` are names that it may use beside those it is rendered with."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.globals.update(known)
+    return environment.get_template(name)
+
+
+def rule(gate: Json) -> str:
+    """A gate's rule to read: `true` is a lead above 0."""
+    return "> 0" if gate["rule"] == "true" else str(gate["rule"]).replace(">=", "≥").replace("<=", "≤")
+
+
+class LeadPage(ABC):
+    """A page whose headline is a lead over the best baseline. `words` are its strings, with `figure`, `language` and a call."""
+
+    report: Json
+    words: Any
+    primary: str
+
+    @abstractmethod
+    def number(self, value: float | None, name: str = "", *, signed: bool = False) -> str:
+        """A figure's value to read; a dash where there is none."""
+
+    def interval(self, figure: Json, name: str = "", *, signed: bool = False) -> str:
+        if figure["low"] is None:
+            return ""
+        low, high = (self.number(figure[end], name, signed=signed) for end in ("low", "high"))
+        return f"{low} {self.words('to')} {high}"
+
+    def count(self, value: float | None) -> str:
+        return DASH if value is None else f"{value:,.0f}"
+
+    def rule(self, gate: Json) -> str:
+        return rule(gate)
+
+    @property
+    def verdict(self) -> tuple[str, str]:
+        """Kind (better, worse, unclear, none) and sentence: is it worth it?"""
+        lead = self.report["lead"]
+        if lead is None or lead["value"] is None:
+            return "none", self.words("verdict_none")
+        low, high = (lead["value"] if lead[end] is None else lead[end] for end in ("low", "high"))
+        kind = "better" if low > 0 else "worse" if high < 0 else "unclear"
+        turn = -1.0 if kind == "worse" else 1.0  # "worse by 0.02": sizes, not signed numbers
+        ends = sorted((turn * low, turn * high))
+        values = {
+            "name": self.words(self.report["lead_over"]), "gain": self.number(turn * lead["value"]),
+            "low": self.number(ends[0]), "high": self.number(ends[1]), "figure": self.words.figure(self.primary),
+        }  # fmt: skip
+        return kind, self.words(f"verdict_{kind}", **values)
+
+
+def drawn(draw: Callable[..., str], with_pictures: bool) -> Callable[..., str]:
+    """What draws; an empty picture in its place where words and numbers alone are wanted."""
+    return draw if with_pictures else lambda chart, *, label, name: "<svg></svg>"
