@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def shop(run_scenario):
-    return run_scenario("customer-service")
+    return run_scenario("customer-service", changes=["train.epochs=4"])
 
 
 @pytest.mark.slow
