@@ -1,6 +1,7 @@
 """The loop: determinism, resuming after a kill, accumulation, early stopping, guards."""
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -133,6 +134,13 @@ def test_the_last_weights_are_kept_where_asked(tmp_path):
 def test_it_stops_when_its_time_is_up(tmp_path):
     fitted, _ = fit_moons(tmp_path, epochs=100_000, max_minutes=0.002, stop_early="never")
     assert fitted.stopped == "time"
+
+
+def test_time_that_is_up_before_the_first_batch_of_an_epoch_is_no_divergence(tmp_path):
+    fitted, _ = fit_moons(tmp_path, epochs=3, max_minutes=1e-9)
+    assert fitted.stopped == "time"
+    assert (fitted.epochs, fitted.steps) == (1, 1)
+    assert math.isfinite(fitted.figures["loss"])
 
 
 def test_without_validation_the_last_weights_are_kept(tmp_path):
