@@ -215,6 +215,20 @@ def test_a_reply_is_billed_though_its_lease_was_released(database, a_worker):
     assert balance(database) == (2, 0)
 
 
+@pytest.mark.parametrize("known", [[0], [3, 70], list(range(80)), [79]])
+def test_events_of_which_some_are_there_already_count_once(database, a_worker, known):
+    worker = a_worker(want=200)
+    worker.take(160)
+    events = [
+        an_event(f"req_{number}", meter=meter, units=number) for number in range(80) for meter in ("rows", "tokens")
+    ]
+    worker.ledger.settle([event for number in known for event in events[2 * number : 2 * number + 1]], 0)
+    new = worker.ledger.settle(events, 0)
+    assert new == len(events) - len(known)
+    assert units_recorded(database) == sum(event.units for event in events)
+    assert balance(database)[0] == sum(event.units for event in events)
+
+
 # ---------------------------------------------------------------- death
 
 

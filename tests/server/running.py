@@ -11,6 +11,8 @@ from typing import Any
 
 import uvicorn
 
+from tradewind.server.protocol import Protocol
+
 
 @contextmanager
 def running(app: Any) -> Iterator[str]:
@@ -18,7 +20,9 @@ def running(app: Any) -> Iterator[str]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(256)
-        config = uvicorn.Config(app, loop="uvloop", http="httptools", ws="none", access_log=False, log_level="error")
+        config = uvicorn.Config(
+            app, loop="uvloop", http=Protocol, ws="none", access_log=False, log_config=None, log_level="error"
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()

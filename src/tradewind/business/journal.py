@@ -31,7 +31,7 @@ _SEGMENT_BYTES = 16 << 20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True):
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one request used of one meter: one row of `usage_events`. New fields go to the end, with a default.
 
     `units` is 0 or more; `outcome` is complete or disconnected; moments are milliseconds since 1970 in UTC.

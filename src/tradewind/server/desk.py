@@ -14,6 +14,7 @@ from tradewind.engines.prototypes import IntentAnswer
 from tradewind.engines.retrieval import Knowledge
 from tradewind.errors import EnvironmentFailure, InputError
 from tradewind.features.windows import Windows
+from tradewind.server.deadlines import Deadlines
 from tradewind.server.event_feed import EventFeed
 from tradewind.server.gate import Call, Gate, Headers, Reply, Ticket
 from tradewind.server.library import Library
@@ -29,7 +30,18 @@ from tradewind.server.serving import Shelf
 from tradewind.server.settings import Settings
 from tradewind.server.subjects import Subjects, from_header
 from tradewind.server.window_feed import Feeds, WindowFeed
-from tradewind.server.wire import Asked, Disconnected, Receive, Row, Scope, Send, answer, new_request_id, read_body
+from tradewind.server.wire import (
+    Asked,
+    Disconnected,
+    Receive,
+    Row,
+    Scope,
+    Send,
+    answer,
+    new_request_id,
+    read_body,
+    send_whole,
+)
 
 Found = TypeVar("Found")
 
@@ -86,6 +98,7 @@ class Desk:
         self.gate = gate
         self.settings = settings
         self.observer = observer
+        self._deadlines = Deadlines()
 
     # ------------------------------------------------------------ a request from end to end
 
@@ -100,7 +113,7 @@ class Desk:
         status = _GONE
         try:
             try:
-                async with asyncio.timeout(seconds):
+                with self._deadlines.within(seconds):
                     reply = await handler(work)
                 if not isinstance(reply, Reply):
                     status = await reply(send)
@@ -108,8 +121,7 @@ class Desk:
                 if work.settled is not None and work.asked.idempotency_key is not None:
                     await self._keep(work, work.settled, reply)
                 status = reply.status
-                await send({"type": "http.response.start", "status": status, "headers": reply.headers})
-                await send({"type": "http.response.body", "body": reply.body})
+                await send_whole(scope, send, status, reply.headers, reply.body)
             except Disconnected:
                 pass
             except TimeoutError:

@@ -35,6 +35,7 @@ from tradewind.server.supply import Supply
 T = TypeVar("T")
 log = logging.getLogger("tradewind.metering")
 
+_WATCH_S = 0.1
 _BEAT_S = 5.0
 _SWEEP_S = 5.0
 _SLOW_RETRY_S = 1.0
@@ -87,7 +88,7 @@ class Meter:
         await self._take_in()
         for work, every_s in (
             (self.flush, SETTLE_S),
-            (self._watch, SETTLE_S),
+            (self._watch, _WATCH_S),
             (self._beat, _BEAT_S),
             (self._sweep, _SWEEP_S),
         ):

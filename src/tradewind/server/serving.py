@@ -59,17 +59,19 @@ class _Watched:
 class Shelf:
     """The live releases of one or more workspaces: what `live` names, else the newest (`candidate`).
 
-    `open` loads them; `watch` starts the thread that follows the registries. `log` gets one mapping an event.
+    `open` loads them; `watch` starts the thread that follows the registries. `log` gets one mapping an event,
+    `replaced` is called after a release took the place of another.
     Readers see either the old or the new release: the table is replaced whole, and requests keep what they hold.
     """
 
     def __init__(
         self, places: Sequence[Place], *, threads: int = 1, log: Log | None = None, poll_s: float = POLL_S,
-        load_engine: LoadEngine = load_generator,
+        load_engine: LoadEngine = load_generator, replaced: Callable[[], object] | None = None,
     ) -> None:  # fmt: skip
         self._watched = [_Watched(place) for place in places]
         self._threads = threads
         self._log = log or (lambda event: None)
+        self._replaced = replaced or (lambda: None)
         self._load_engine = load_engine
         self._live: dict[str, Item] = {}
         self._loading = threading.Lock()
@@ -198,6 +200,8 @@ class Shelf:
         if isinstance(served, Served):
             event["row_ms"] = round(served.seconds_a_row * 1e3, 4)
         self._log(event)
+        if before is not None:
+            self._replaced()
 
     def _pin(self, product: str, release: str) -> Item:
         number = _number(release, product)

@@ -10,7 +10,7 @@ from typing import Any
 from tradewind.business.journal import Event, Journal, replay
 from tradewind.business.ledger import Ledger
 
-SETTLE_S = 0.1
+SETTLE_S = 0.25
 _BATCH = 2000
 _KEPT = 20_000
 

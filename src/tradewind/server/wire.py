@@ -25,9 +25,11 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Row: TypeAlias = dict[str, Any]
 
+# The ASGI extension of our protocol (`protocol.py`) that sends a whole reply in one call and tells whether it did.
+WHOLE = "tradewind.whole"
+
 JSON = msgspec.json.Encoder()
 _NAME_THEN_COLON = b'":'
-_SPACED_COLONS = (b" :", b"\t:", b"\n:", b"\r:")
 _PLACE = re.compile(r" - at `\$\.?(.*)`$")
 _WORKER = os.urandom(8).hex()
 _NUMBERS = count(1)
@@ -152,7 +154,10 @@ def decode_predict(body: bytes) -> PredictBody:
     except (ValueError, RecursionError) as error:
         raise bad_json(error) from None
     names = 2 + asked.extras + sum(map(len, asked.inputs))
-    if body.count(_NAME_THEN_COLON) != names or any(spaced in body for spaced in _SPACED_COLONS):
+    # Single bytes are found ten times as fast as pairs, and most bodies hold none of these.
+    laid_out = b"\n" in body or b"\t" in body or b"\r" in body
+    spaced = b" :" in body or (laid_out and (b"\n:" in body or b"\t:" in body or b"\r:" in body))
+    if spaced or body.count(_NAME_THEN_COLON) != names:
         refuse_doubles(body)
     return asked
 
@@ -181,6 +186,16 @@ async def answer(
     start = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})
+
+
+async def send_whole(
+    scope: Scope, send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes
+) -> None:
+    """A finished reply, whose length is among its headers: at once where the server can, else in two messages."""
+    extensions = scope.get("extensions")
+    if extensions is None or WHOLE not in extensions or not extensions[WHOLE](status, headers, body):
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 def encode(content: Mapping[str, Any]) -> bytes:

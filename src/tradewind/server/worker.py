@@ -30,7 +30,7 @@ from tradewind.privacy.notice import Notice
 from tradewind.privacy.retention import Retention
 from tradewind.privacy.subjects import SubjectKey
 from tradewind.privacy.vault import Vault
-from tradewind.server import account, admin, documents, intents, notices, tracing, webhooks, widget
+from tradewind.server import account, admin, documents, heap, intents, notices, tracing, webhooks, widget
 from tradewind.server.app import App, create_app
 from tradewind.server.auth import Authenticator
 from tradewind.server.dialogue.talk import Script
@@ -40,6 +40,7 @@ from tradewind.server.library import Library
 from tradewind.server.metering import Meter
 from tradewind.server.observe import Observer
 from tradewind.server.origins import Origins
+from tradewind.server.protocol import Protocol
 from tradewind.server.recording import Recorder
 from tradewind.server.review_queue import StoredQueue
 from tradewind.server.serving import Place, Shelf
@@ -97,7 +98,7 @@ def work(site: Site, sockets: list[socket.socket], ready: Callable[[], None]) ->
 async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], None]) -> int:
     observer = Observer(requests=site.access_log)
     observer.tracing = tracing.configured(os.environ, observer.event)
-    shelf = Shelf(site.places, log=observer.event).open()
+    shelf = Shelf(site.places, log=observer.event, replaced=heap.settle).open()
     if len(shelf) == 0:
         observer.write()
         raise ArtifactError(
@@ -184,7 +185,7 @@ class _Server(uvicorn.Server):
         if site.certificate is not None:
             tls = {"ssl_certfile": str(site.certificate), "ssl_keyfile": str(site.private_key)}
         config = uvicorn.Config(
-            app, loop="none", http="httptools", ws="none", lifespan="off", log_config=None, access_log=False,
+            app, loop="none", http=Protocol, ws="none", lifespan="off", log_config=None, access_log=False,
             server_header=False, proxy_headers=False, timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=int(site.grace_s), **tls,
         )  # fmt: skip
@@ -195,6 +196,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        heap.settle()
         self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
