@@ -94,3 +94,10 @@ def _new_database(server: str, template: str = "template1") -> Iterator[str]:
     yield make_url(server).set(database=name).render_as_string(hide_password=False)
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def made_translator(tmp_path_factory):
+    """`tests/translators.MadeTranslator`: a few seconds of training, once."""
+    module = importlib.import_module("tests.translators")  # torch, which most tests do without
+    return module.make_translator(tmp_path_factory.mktemp("translator"))

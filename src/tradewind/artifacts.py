@@ -18,7 +18,7 @@ from tradewind.clock import Clock, SystemClock, stamp
 from tradewind.errors import ArtifactError, writing
 from tradewind.files import digest_file, digest_folder, digest_json, read_json, write_json
 
-Kind: TypeAlias = Literal["dataset", "run", "report", "release", "knowledge"]
+Kind: TypeAlias = Literal["dataset", "run", "report", "release", "knowledge", "translator"]
 
 RECORD = "artifact.json"
 TOMBSTONE = "erased.json"  # stands in place of an artifact that held what may be held no longer

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
-import unicodedata
 from functools import cached_property
 
 import numpy as np
@@ -18,20 +16,12 @@ from numpy.typing import NDArray
 from tradewind.data.text_pairs import TextPair
 from tradewind.features.words import words
 
-_SPACE = re.compile(r"\s+")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b\ufeff]")
 _FEWEST_WORDS = 4  # shorter texts may well be the same in two languages: names, numbers
 _RATIO = 3.0  # times as long, or as short, as is usual for these two languages
 _SLACK = 10  # characters that short texts may differ by
 _MOST_CHARACTERS = 4000
 _BUCKETS = 1 << 17
 _FEWEST_RUNS, _OTHER = 12, 0.5  # runs of three characters, and how many nats each must speak for the other language
-
-
-def repaired(text: str) -> str:
-    """One form of composed characters, no control characters, single blanks."""
-    text = _CONTROL.sub(" ", unicodedata.normalize("NFC", text))
-    return _SPACE.sub(" ", text).strip()
 
 
 def key_of(text: str) -> int:

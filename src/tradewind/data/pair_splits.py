@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradewind.data.ledger import Ledger, RejectedRow
-from tradewind.data.pair_rules import TwoLanguages, fault, key_of, repaired, unusual_lengths
+from tradewind.data.pair_rules import TwoLanguages, fault, key_of, unusual_lengths
 from tradewind.data.spool import Spool
 from tradewind.data.text_pairs import PairReader, TextPair
 from tradewind.errors import DataError, writing
+from tradewind.features.pair_text import repaired
 from tradewind.privacy import pii
 from tradewind.privacy.subjects import Subject
 from tradewind.privacy.suppression import strike

@@ -14,6 +14,7 @@ from tradewind.engines.engine import Decision
 from tradewind.engines.genai import GenaiEngine
 from tradewind.engines.onnx import OnnxPredictor
 from tradewind.engines.recommendation import RecommendationEngine
+from tradewind.engines.translation import TranslationEngine
 from tradewind.errors import ArtifactError, VerificationFailed
 from tradewind.features.actions import Actions
 from tradewind.features.column import Values
@@ -25,6 +26,7 @@ from tradewind.files import read_json
 from tradewind.release import encoder as encoders
 from tradewind.release import language as languages
 from tradewind.release import recommender as recommenders
+from tradewind.release import translation as translators
 from tradewind.release.bundle import TRUST, Bundle, open_bundle, task_of
 from tradewind.release.golden import Golden, read_golden
 from tradewind.release.language import (
@@ -217,6 +219,58 @@ def load_recommender(
     return RecommendationEngine.open(folder / recommenders.MODEL, threads=threads, approximate_from=approximate_from)
 
 
+def load_translator(
+    folder: Path, *, public_key: Path | None = None, threads: int = 1, precision: str | None = None
+) -> TranslationEngine:  # fmt: skip
+    """Opens the release of a translator; `precision` is the one that answers, that of the release by default.
+
+    Raises ArtifactError when it is no such release or lacks the precision; VerificationFailed when a byte changed, another key
+    signed it, or the network does not give the golden log-probabilities and translations on this machine.
+    """
+    manifest = translators.open_translation_bundle(folder, public_key=public_key).manifest
+    engine = TranslationEngine.open(folder / translators.FOLDER, precision=precision, threads=threads)
+    held = precision or engine.facts.precision
+    check_translator_golden(engine, folder / translators.FOLDER, manifest["precisions"][held]["golden_difference"])
+    return engine
+
+
+def check_translator_golden(engine: TranslationEngine, folder: Path, measured: float = 0.0) -> float:
+    """The largest difference from the trainer's log-probabilities. fp32 gives them, and the trainer's greedy translations; a
+    smaller precision is no further from them than when it was `measured`, twice over. Raises VerificationFailed."""
+    golden = translators.read_translation_golden(folder / translators.GOLDEN)
+    found = engine.translator.log_probs(golden.sources, [one[:-1] for one in golden.targets])
+    difference = max(
+        float(np.abs(ours - theirs).max(initial=0.0)) for ours, theirs in zip(found, golden.log_probs, strict=True)
+    )
+    allowed = max(translators.TOLERANCE, 2 * measured)
+    if not difference <= allowed:
+        raise VerificationFailed(
+            f"The network is {difference:.2g} away from the trainer's log-probabilities; at most {allowed:.2g} is allowed.",
+            code="golden", where=str(folder), hint="Make the release again, or report it with this processor's name.",
+        )  # fmt: skip
+    if measured <= translators.TOLERANCE:
+        _check_greedy(engine, golden, folder)
+    return difference
+
+
+def _check_greedy(engine: TranslationEngine, golden: translators.TranslationGolden, folder: Path) -> None:
+    """Token for token; where two were equally likely to the trainer, sums in another order may prefer the other one."""
+    for source, greedy in zip(golden.sources, golden.greedy, strict=True):
+        wanted = tuple(greedy.tolist())
+        most = min(len(wanted) + 1, translators.GOLDEN_TOKENS)
+        (written,) = engine.translator.translate([source.tolist()], beams=1, length_penalty=0.0, most=most)
+        if written.ids == wanted:
+            continue
+        pairs = zip(written.ids, wanted, strict=False)
+        at = next((n for n, (one, other) in enumerate(pairs) if one != other), min(len(written.ids), len(wanted)))
+        ours, theirs = engine.translator.log_probs([source.tolist()] * 2, [written.ids, wanted])
+        if not abs(float(ours[at]) - float(theirs[at])) <= 2 * translators.TOLERANCE:
+            raise VerificationFailed(
+                f"A golden pair is translated otherwise than by the trainer from token {at + 1} on.", code="golden", where=str(folder),
+                hint="Make the release again, or report it with this processor's name.",
+            )  # fmt: skip
+
+
 def verify_release(folder: Path, *, public_key: Path | None = None) -> str:
     """Opens a release of any kind as it would be served, every precision of it; says what was checked."""
     return _CHECKS.get(task_of(folder), _check_predictor)(folder, public_key)
@@ -245,8 +299,16 @@ def _check_recommender(folder: Path, public_key: Path | None) -> str:
     return "digests, signature and golden histories of the release"
 
 
+def _check_translator(folder: Path, public_key: Path | None) -> str:
+    bundle = translators.open_translation_bundle(folder, public_key=public_key)
+    for precision in bundle.manifest["precisions"]:
+        load_translator(folder, precision=precision, public_key=public_key)
+    return f"digests, signature and golden pairs of the release ({', '.join(bundle.manifest['precisions'])})"
+
+
 _CHECKS: Mapping[str | None, Callable[[Path, Path | None], str]] = {
     languages.TASK: _check_generator,
     encoders.TASK: _check_encoder,
     recommenders.TASK: _check_recommender,
+    translators.TASK: _check_translator,
 }

@@ -11,7 +11,6 @@ Legend: B rows, S source tokens, T target tokens, D width, H heads, E width of a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TypeAlias, cast
 
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tradewind.features.positions import sines
 from tradewind.model.cross_entropy import LossSum, summed_cross_entropy
 from tradewind.model.masks import Masks
 from tradewind.model.seq2seq_config import Seq2SeqConfig
@@ -118,7 +118,9 @@ class _Stack(nn.Module):
             self.layer_norm = nn.LayerNorm(config.width)
         self.config, self.masks = config, masks
         self._shared = (shared,)  # in a tuple: the table is the model's, not a part of each stack
-        self.register_buffer("positions", positions(config.context, config), persistent=False)
+        behind = config.pad if config.norm_first else None
+        places_TD = torch.from_numpy(sines(config.context, config.width, behind=behind))
+        self.register_buffer("positions", places_TD, persistent=False)
 
     def forward(self, tokens_BT: Tensor, memory_BSD: Tensor | None, there_B11S: Tensor | None) -> Tensor:
         config, places_TD = self.config, cast(Tensor, self.positions)[: tokens_BT.shape[1]]
@@ -206,17 +208,3 @@ class Seq2Seq(nn.Module):
             states_ND = F.pad(states_ND, (0, 1), value=1.0)
             head_VD = torch.cat([head_VD, bias[:, None].to(head_VD.dtype)], 1)
         return summed_cross_entropy(states_ND, head_VD, next_N, smoothing=smoothing)
-
-
-def positions(count: int, config: Seq2SeqConfig) -> Tensor:
-    """Sines, then cosines, [count, D], as the layout has them: M2M100 counts from behind the number of its padding token, and
-    spaces its waves a little wider."""
-    half = config.width // 2
-    if config.norm_first:
-        rates = torch.exp(torch.arange(half, dtype=torch.float64) * -(math.log(10000) / (half - 1)))
-        places = torch.arange(config.pad + 1, config.pad + 1 + count, dtype=torch.float64)
-    else:
-        rates = torch.exp(torch.arange(half, dtype=torch.float64) * -(math.log(10000) / half))
-        places = torch.arange(count, dtype=torch.float64)
-    angles = places[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], 1).float()

@@ -19,11 +19,13 @@ from tradewind.tariff import Plan, PriceField
 class Release(Section):
     int8: bool = Field(False, description="Also ships an 8-bit graph, with its measured loss of quality")
     precisions: list[Literal["fp32", "int8", "int4"]] = Field(
-        ["fp32", "int8", "int4"], min_length=1, description="Generation: the graphs that are shipped"
+        ["fp32", "int8", "int4"],
+        min_length=1,
+        description="Generation and translation: the graphs that are shipped; of a translator fp32 and int8",
     )
     quantization_loss: dict[Literal["int8", "int4"], Annotated[float, Field(ge=0)]] = Field(
         {"int8": 0.03, "int4": 0.08},
-        description="Generation: the share of bits per byte that a precision may lose; more is refused",
+        description="Generation and translation: the share of bits per byte that a precision may lose; more is refused",
     )
     adapter: Literal["merged", "alone"] = Field(
         "merged",
@@ -90,7 +92,8 @@ class Serve(Section):
         None, description="Classification of texts: an answer for what belongs to no class"
     )
     precision: Literal["auto", "fp32", "int8", "int4"] = Field(
-        "auto", description="Generation: the precision that answers; int8 by default where the release has it"
+        "auto",
+        description="Generation and translation: the precision that answers; int8 by default where the release has it",
     )
     max_tokens: Positive = Field(
         1024, description="Generation: longest answer, and tokens reserved, where a request does not say"

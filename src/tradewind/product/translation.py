@@ -1,11 +1,11 @@
-"""`translation`: from which language to which, and in which columns.
+"""`translation`: from which language to which, in which columns, and how a translation is searched and charged.
 
 Not here: where the pairs come from (`data.source`), what learns (`model`, `train`).
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,20 @@ class Translation(Section):
     target_column: str | None = Field(None, description="Column of the pairs' target")
     terms: Annotated[float, Field(ge=0, le=1)] = Field(
         0.1, description="Share of training pairs seen once more with terms of a glossary in them"
+    )
+
+    glossary: str | None = Field(
+        None, description="File of terms and the translations that they must have: two columns, CSV or TSV, no header"
+    )
+    beams: Annotated[int, Field(ge=1, le=16)] = Field(
+        4, description="Translations that are followed at once; a request may say another number"
+    )
+    length_penalty: Annotated[float, Field(ge=0, le=2)] = Field(
+        1.0,
+        description="Power of the length that a sum of log-probabilities is divided by: more for longer translations",
+    )
+    unit: Literal["text", "character", "token"] = Field(
+        "text", description="What a unit of a plan is: a text, a character of it, or a token read or written"
     )
 
     @model_validator(mode="after")

@@ -17,9 +17,9 @@ from tradewind.data.packed import Packed
 from tradewind.features.pair_tokenizer import Frame
 from tradewind.files import write_bytes
 from tradewind.model.seq2seq import Seq2Seq
+from tradewind.release.translation import GOLDEN_TOKENS
 
 _PAIRS = 8
-_MOST_TOKENS = 64
 
 
 @torch.no_grad()
@@ -28,7 +28,7 @@ def write_golden(path: Path, model: Seq2Seq, source: Packed, target: Packed, *, 
     `greedy` without the end. Each pair goes alone, so that padding has no part in it; pairs are from all over the split.
     """
     fitting = [
-        row for row in range(source.documents) if max(len(_row(source, row)), len(_row(target, row))) <= _MOST_TOKENS
+        row for row in range(source.documents) if max(len(_row(source, row)), len(_row(target, row))) <= GOLDEN_TOKENS
     ]
     places = np.linspace(0, max(len(fitting), 1) - 1, min(_PAIRS, max(len(fitting), 1))).round().astype(int)
     rows = [fitting[place] for place in np.unique(places)] if fitting else [0]
@@ -67,11 +67,13 @@ def _greedy(model: Seq2Seq, read: NDArray[np.int64], frame: Frame) -> Sequence[i
     there = torch.ones_like(source, dtype=torch.bool)
     memory = model.encode(source, there)
     ids = list(frame.start)
-    for _ in range(_MOST_TOKENS):
+    for _ in range(GOLDEN_TOKENS):
         states = model.decode(torch.tensor([ids]), memory, there)[0, -1]
         logits = states @ model.model.shared.weight.T
         if model.logits_bias is not None:
             logits = logits + model.logits_bias
+        if frame.pad != frame.eos:
+            logits[frame.pad] = -torch.inf  # no search writes it
         likeliest = int(logits.argmax())
         if likeliest == frame.eos:
             break

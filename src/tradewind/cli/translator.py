@@ -1,0 +1,156 @@
+"""A run as a translator that is asked without torch: an artifact that a report measures and a release takes along whole.
+
+    translator/     what the release carries: a network a precision, tokeniser, glossary, golden pairs
+    figures.json    bytes of each precision, what it loses on validation pairs, its distance from the trainer
+
+Not here: the files (`release/translation.py`, `release/translation_export.py`), answering (`engines/translation.py`).
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tradewind.artifacts import Artifact
+from tradewind.cli.session import Session
+from tradewind.data.packed import Packed
+from tradewind.data.parallel import Parallel
+from tradewind.data.term_pairs import MOST_TERMS
+from tradewind.engines.loading import check_translator_golden
+from tradewind.engines.translation import TranslationEngine
+from tradewind.features.glossary import Glossary, read_glossary
+from tradewind.files import digest_json, read_json, write_json
+from tradewind.release import translation as bundles
+from tradewind.release.language import PrecisionFigures, folder_bytes, refuse_lossy
+from tradewind.release.translation_export import PRECISIONS, export_translator
+from tradewind.train.translation import TranslationRun
+
+FORMAT = 1
+FIGURES = "figures.json"
+_MEASURED_TOKENS = 20_000  # target tokens of validation pairs, for what a precision loses
+
+
+@dataclass(frozen=True)
+class Translator:
+    """`figures` are by precision."""
+
+    artifact: Artifact
+
+    @property
+    def folder(self) -> Path:
+        """What `TranslationEngine.open` opens."""
+        return self.artifact.folder / bundles.FOLDER
+
+    @property
+    def figures(self) -> Mapping[str, PrecisionFigures]:
+        found = read_json(self.artifact.folder / FIGURES)
+        return {name: PrecisionFigures(**one) for name, one in found.items()}
+
+
+def build_translator(session: Session, parallel: Parallel, run: TranslationRun) -> Translator:
+    """The finished one at once when nothing it is made from has changed.
+
+    Raises VerificationFailed when a network does not give the trainer's figures, GateFailed when a precision loses more than it
+    may, DataError for a glossary that cannot be read, ModelError, ArtifactError.
+    """
+    product, workspace = session.product, session.workspace
+    translation = product.translation
+    assert translation is not None
+    glossary = Glossary({}) if translation.glossary is None else read_glossary(session.folder / translation.glossary)
+    wanted = [one for one in PRECISIONS if one in product.release.precisions] or ["fp32"]
+    made_of = {
+        "format": FORMAT, "run": run.artifact.digest, "glossary": dict(glossary.terms), "beams": translation.beams,
+        "length_penalty": translation.length_penalty, "precisions": wanted, "precision": product.serve.precision,
+        "loss": product.release.quantization_loss,
+    }  # fmt: skip
+    artifact = workspace.find("translator", digest_json(made_of))
+    if artifact is None:
+        parents = {"dataset": parallel.artifact.digest, "run": run.artifact.digest}
+        with session.timed("translator", "Translator"):
+            with workspace.making("translator", made_of, parents=parents) as folder:
+                facts = bundles.TranslatorFacts(
+                    source=translation.source, target=translation.target, context=run.summary["context"],
+                    longest=_longest(parallel), growth=_growth(parallel),
+                    terms=MOST_TERMS if parallel.profile["splits"]["train"]["term_pairs"] else 0,
+                    beams=translation.beams, length_penalty=translation.length_penalty,
+                    precision=bundles.chosen_precision(product.serve.precision, wanted),
+                )  # fmt: skip
+                _make(session, parallel, run, folder, facts, glossary, wanted)
+            artifact = workspace.find("translator", digest_json(made_of))
+            assert artifact is not None
+    session.outcome.artifacts["translator"] = str(artifact.folder)
+    return Translator(artifact)
+
+
+def _make(
+    session: Session, parallel: Parallel, run: TranslationRun, folder: Path, facts: bundles.TranslatorFacts,
+    glossary: Glossary, wanted: list[str],
+) -> None:  # fmt: skip
+    # 1. Networks; fp32 is always made, since the others are held against it, and stays only where asked for.
+    place = folder / bundles.FOLDER
+    built = ["fp32", *[one for one in wanted if one != "fp32"]]
+    session.voice.progress("writing networks", 0.0)
+    export_translator(run.hf, place, frame=parallel.tokenizer.frame, precisions=built)
+
+    # 2. What stands beside them.
+    parallel.tokenizer.save(place / bundles.TOKENIZER)
+    bundles.write_facts(place, facts, glossary)
+    shutil.copyfile(run.golden, place / bundles.GOLDEN)
+
+    # 3. Each is held against the trainer, and the small ones against the whole one.
+    figures: dict[str, PrecisionFigures] = {}
+    for done, precision in enumerate(built):
+        session.voice.progress(f"measuring {precision}", (1 + done) / (1 + len(built)))
+        engine = TranslationEngine.open(place, precision=precision, threads=0)
+        per_byte = _bits_per_byte(engine, parallel)
+        difference = check_translator_golden(engine, place, 0.0 if precision == "fp32" else math.inf)
+        loss = per_byte / figures["fp32"].bits_per_byte - 1 if figures else 0.0
+        figures[precision] = PrecisionFigures(folder_bytes(place / precision), per_byte, loss, difference)
+        session.voice.say(
+            f"{precision}: {figures[precision].bytes / 1e6:.1f} MB, {per_byte:.4f} bits per byte ({loss:+.2%}), "
+            f"{difference:.2g} from the trainer's log-probabilities"
+        )
+    refuse_lossy(figures, {str(name): share for name, share in session.product.release.quantization_loss.items()})
+    if "fp32" not in wanted:
+        shutil.rmtree(place / "fp32")
+        del figures["fp32"]
+    write_json(folder / FIGURES, {name: asdict(one) for name, one in figures.items()})
+
+
+def _bits_per_byte(engine: TranslationEngine, parallel: Parallel) -> float:
+    """Of the target text of validation pairs, their ends included."""
+    read, written = parallel.split("validation")
+    given = len(parallel.tokenizer.frame.start)
+    sources, targets, seen = [], [], 0
+    for row in range(written.documents):
+        source, target = _row(read, row), _row(written, row)[given:-1]
+        sources.append(source)
+        targets.append(target)
+        seen += len(target) + 1
+        if seen >= _MEASURED_TOKENS:
+            break
+    nats = -sum(float(one.astype(np.float64).sum()) for one in engine.translator.log_probs(sources, targets))
+    size = sum(len(parallel.tokenizer.decode(target).encode("utf-8", "replace")) for target in targets)
+    return nats / math.log(2) / max(1, size)
+
+
+def _row(packed: Packed, row: int) -> list[int]:
+    ids: list[int] = packed.tokens[packed.starts[row] : packed.starts[row + 1]].tolist()
+    return ids
+
+
+def _longest(parallel: Parallel) -> int:
+    """Tokens of the longest source of training."""
+    source, _ = parallel.split("train")
+    return int(np.diff(source.starts).max())
+
+
+def _growth(parallel: Parallel) -> float:
+    """Target tokens that come of one source token in training, where pairs grow more than most do."""
+    source, target = (np.diff(side.starts) for side in parallel.split("train"))
+    return round(float(np.quantile(target / np.maximum(1, source), 0.9)), 4)
