@@ -1,7 +1,7 @@
 """Pairs for tests: sentences made by rules, and products over them."""
 
-from tests.pair_sentences import make
 from tradewind.product import Product
+from tradewind.scenarios.translation.make_data import make
 
 SECTIONS = {
     "product": "translator",

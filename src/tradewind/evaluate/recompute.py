@@ -14,7 +14,15 @@ from typing import Any
 from jinja2 import TemplateError
 
 from tradewind.errors import ArtifactError, InputError
-from tradewind.evaluate import cost, generation, generation_page, recommendation, recommendation_page
+from tradewind.evaluate import (
+    cost,
+    generation,
+    generation_page,
+    recommendation,
+    recommendation_page,
+    translation,
+    translation_page,
+)
 from tradewind.evaluate.analysis import Analysis, Basis, analyse, checked_gates
 from tradewind.evaluate.examination import STATE_FILE
 from tradewind.evaluate.examination import again as examined_again
@@ -114,6 +122,7 @@ def recompute(folder: Path) -> Recomputed:
 _ROOMS: Mapping[str, tuple[Callable[[Mapping[str, Any], Path], dict[str, Any]], Callable[..., str]]] = {
     "generation": (generation.again, generation_page.render),
     "recommendation": (recommendation.again, recommendation_page.render),
+    "translation": (translation.again, translation_page.render),
 }
 
 

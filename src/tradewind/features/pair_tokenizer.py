@@ -1,15 +1,15 @@
 """The tokeniser of a translator: source and target text in one vocabulary, with what stands around them.
 
 Ours is a byte-level BPE learnt from both languages (Sennrich et al. 2016), with tokens that stand for terms of a glossary.
-Folders of NLLB, M2M100 and Marian that have a tokenizer.json are taken as they are. Not here: the pairs of byte-level BPE
-itself (`language.py`), which terms there are (`glossary.py`).
+Folders of NLLB, M2M100 and Marian that have a tokenizer.json are taken as they are; other ones of Marian have a tokeniser for
+each side, over one vocabulary. Not here: the pairs of byte-level BPE itself (`language.py`), which terms there are (`glossary.py`).
 
-    source  before + text + eos           target  start + text + eos       (before: NLLB's source language)
+    source  before + text + eos           target  start + text + eos       (before: NLLB's source language, Marian's target language)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -21,9 +21,11 @@ from tradewind.errors import DataError, nearest
 from tradewind.features.glossary import Found
 from tradewind.features.language import LanguageTokenizer
 from tradewind.features.language_training import byte_pairs
+from tradewind.features.marian_files import is_marian, read_marian
 from tradewind.files import digest_json, read_json, write_json
 
 FRAME = "pair.json"
+READING = "source"  # the folder of a tokeniser for the source alone
 TERMS = ("<|term1|>", "<|term2|>", "<|term3|>", "<|term4|>")
 
 Ids = NDArray[np.int32]
@@ -41,12 +43,15 @@ class Frame:
 
 
 class PairTokenizer:
-    """Safe for threads. `vocabulary` is the number of tokens."""
+    """Safe for threads. `vocabulary` is the number of tokens. `reading` cuts sources into tokens, where that is done in another
+    way than `language` does with targets; the numbers of both mean the same."""
 
-    def __init__(self, language: LanguageTokenizer, frame: Frame) -> None:
+    def __init__(self, language: LanguageTokenizer, frame: Frame, *, reading: LanguageTokenizer | None = None) -> None:
         self.language, self.frame = language, frame
+        self.reading = language if reading is None else reading
         self.vocabulary = language.vocabulary
-        self.fingerprint = digest_json({"tokenizer": language.fingerprint, "frame": asdict(frame)})
+        of_source = {} if reading is None else {"source": reading.fingerprint}
+        self.fingerprint = digest_json({"tokenizer": language.fingerprint, "frame": asdict(frame), **of_source})
 
     @classmethod
     def learn(cls, texts: Iterable[str], *, vocabulary: int) -> Self:
@@ -69,7 +74,8 @@ class PairTokenizer:
             raise DataError(
                 f"It cannot be read ({error}).", code="tokeniser_broken", where=str(folder / FRAME)
             ) from error
-        return cls(LanguageTokenizer.open(folder), frame)
+        reading = LanguageTokenizer.open(folder / READING) if (folder / READING).is_dir() else None
+        return cls(LanguageTokenizer.open(folder), frame, reading=reading)
 
     @classmethod
     def pretrained(cls, folder: Path, *, source: str, target: str) -> Self:
@@ -77,8 +83,10 @@ class PairTokenizer:
 
         Raises DataError tokeniser_missing, tokeniser_broken, language_unknown.
         """
-        language = LanguageTokenizer.open(folder)
         config = _config(folder)
+        if is_marian(folder) and not (folder / "tokenizer.json").is_file():
+            return cls._marian(folder, config, target=target)
+        language = LanguageTokenizer.open(folder)
         eos, pad = language.specials.eos, language.specials.pad
         begin = config.get("decoder_start_token_id", eos)
         begin = int(begin) if isinstance(begin, int) else eos
@@ -87,9 +95,25 @@ class PairTokenizer:
         read, written = (_language_token(language, one, folder) for one in (source, target))
         return cls(language, Frame((read,), (begin, written), eos, pad, ()))
 
+    @classmethod
+    def _marian(cls, folder: Path, config: Mapping[str, object], *, target: str) -> Self:
+        """A model for several targets is told by a token before the source which one is wanted."""
+        reading, language = (LanguageTokenizer(files, where=folder) for files in read_marian(folder))
+        eos, pad = language.specials.eos, language.specials.pad
+        begin = config.get("decoder_start_token_id", pad)
+        code = language.special(f">>{target}<<")
+        known = sorted(word[2:-2] for word in language.special_words() if word.startswith(">>"))
+        if code is None and known:
+            raise _unknown_language(target, known, folder)
+        before = () if code is None else (code,)
+        frame = Frame(before, (begin if isinstance(begin, int) else pad,), eos, pad, ())
+        return cls(language, frame, reading=reading)
+
     def save(self, folder: Path) -> None:
         """Files that `AutoTokenizer` opens, and the frame beside them."""
         self.language.save(folder)
+        if self.reading is not self.language:
+            self.reading.save(folder / READING)
         write_json(folder / FRAME, asdict(self.frame))
 
     # ---------------------------------------------------------------- text to tokens
@@ -97,7 +121,7 @@ class PairTokenizer:
     def sources(self, texts: Sequence[str]) -> list[Ids]:
         """Whole source sequences, on all cores."""
         frame = self.frame
-        return [_framed(frame.before, ids, frame.eos) for ids in self.language.encode_batch(texts)]
+        return [_framed(frame.before, ids, frame.eos) for ids in self.reading.encode_batch(texts)]
 
     def targets(self, texts: Sequence[str]) -> list[Ids]:
         """Whole target sequences, on all cores."""
@@ -111,14 +135,15 @@ class PairTokenizer:
     def with_terms(
         self, text: str, places: Sequence[tuple[int, int]], numbers: Sequence[int] | None = None
     ) -> list[int]:
-        """Tokens of a text whose `places` are the terms of these numbers, from 0; in order where none are given."""
+        """Tokens of a target whose `places` are the terms of these numbers, from 0; of a source, in order, where none are given."""
+        language = self.reading if numbers is None else self.language
         ids: list[int] = []
         at = 0
         for count, (start, end) in enumerate(places[: len(self.frame.terms)] if numbers is None else places):
-            ids += self.language.encode(text[at:start])
+            ids += language.encode(text[at:start])
             ids.append(self.frame.terms[count if numbers is None else numbers[count]])
             at = end
-        return ids + self.language.encode(text[at:])
+        return ids + language.encode(text[at:])
 
     # ---------------------------------------------------------------- tokens to text
 
@@ -159,8 +184,11 @@ def _language_token(language: LanguageTokenizer, code: str, folder: Path) -> int
         number = language.special(word)
         if number is not None:
             return number
-    known = sorted(word.strip("_") for word in language.special_words() if "_" in word)
-    raise DataError(
+    raise _unknown_language(code, sorted(word.strip("_") for word in language.special_words() if "_" in word), folder)
+
+
+def _unknown_language(code: str, known: Sequence[str], folder: Path) -> DataError:
+    return DataError(
         f"The tokeniser has no token for the language {code}.", code="language_unknown", where=str(folder),
         hint=nearest(code, known) or (f"It knows {', '.join(known[:8])} …" if known else "It names no language."),
     )  # fmt: skip

@@ -133,6 +133,9 @@ class Evaluate(Section):
     most_users: Positive = Field(
         100_000, description="Recommendation: users of a split who are asked about, drawn evenly"
     )
+    most_pairs: Positive = Field(
+        5_000, description="Translation: pairs of the test split that are translated, from all over it"
+    )
     seed: int = 0
 
     @model_validator(mode="after")

@@ -19,7 +19,7 @@ _BATCH_TOKENS = 4096
 _LEAST_STEPS = 30  # an epoch has at least so many, or batches are made smaller
 _SEEN_TOKENS = 20_000_000  # target tokens that are trained on in all, where pairs are few
 _PASSES, _FINE_PASSES = (3, 60), 3
-_TILES_FROM = 192
+_TILES_FROM = 128
 _RATE, _RATE_WIDTH, _FINE_RATE = 3e-3, 128, 5e-5
 # Dropout by target tokens: little text is soon known by heart (Sennrich, Zhang, Revisiting Low-Resource NMT, 2019).
 _DROPOUT = ((2_000_000, 0.3), (20_000_000, 0.2))

@@ -1,0 +1,196 @@
+"""`tradewind evaluate` for a translator: a run becomes a report, beside the source itself and a table of words.
+
+Not here: figures (`evaluate/translation.py`), the search for translations (`engines/translation.py`), what ships
+(`release_translation.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tradewind.artifacts import Artifact
+from tradewind.cli.session import Session
+from tradewind.data.parallel import Parallel
+from tradewind.engines.translation import Translation, TranslationEngine
+from tradewind.evaluate import translation as reports
+from tradewind.evaluate.report import JSON_FILE
+from tradewind.evaluate.translation import TranslationInputs
+from tradewind.evaluate.translation_witness import MODEL, TranslationWitness
+from tradewind.features.glossary import Glossary
+from tradewind.features.word_table import WordTable
+from tradewind.features.words import words
+from tradewind.files import digest_json, read_json
+from tradewind.train.translation import TranslationRun
+
+FORMAT = 1
+_AT_ONCE = 64  # sentences between two words of progress
+_TABLE_PAIRS = 100_000  # pairs that the table of words is learnt from
+_CURVE_POINTS = 200
+
+
+@dataclass(frozen=True)
+class TranslationEvaluation:
+    """A report on disk, and its content."""
+
+    artifact: Artifact
+    content: dict[str, Any]
+
+
+def evaluate_translation(session: Session, parallel: Parallel, run: TranslationRun) -> TranslationEvaluation:
+    """The report of a run; the finished one at once when nothing it is made from has changed."""
+    product, workspace = session.product, session.workspace
+    made_of = {
+        "format": FORMAT,
+        "run": run.artifact.digest,
+        "evaluate": product.evaluate.model_dump(mode="json"),
+        "language": product.language,
+    }
+    digest = digest_json(made_of)
+    with session.timed("evaluate", "Evaluate"):
+        artifact = workspace.find("report", digest)
+        if artifact is None:
+            parents = {"dataset": parallel.artifact.digest, "run": run.artifact.digest}
+            with workspace.making("report", made_of, parents=parents) as folder:
+                _measure(session, parallel, run, folder, parents)
+            artifact = workspace.find("report", digest)
+            assert artifact is not None
+    content = read_json(artifact.folder / JSON_FILE)
+    outcome = session.outcome
+    outcome.artifacts["report"] = str(artifact.folder)
+    outcome.gates = content["gates"]
+    outcome.metrics = {
+        "test": {name: one["value"] for name, one in content["figures"]["test"].items() if one["value"] is not None},
+        "validation": dict(run.summary["validation"]),
+    }
+    _say(session, content)
+    return TranslationEvaluation(artifact, content)
+
+
+def _measure(
+    session: Session, parallel: Parallel, run: TranslationRun, folder: Path, parents: dict[str, str]
+) -> None:  # fmt: skip
+    product, settings = session.product, session.product.evaluate
+    assert product.translation is not None, "the product file says which languages"
+    languages = (product.translation.source, product.translation.target)
+    rows, pairs = _chosen(parallel, most=settings.most_pairs)
+    sources, references = tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
+    timings: dict[str, float] = {}
+
+    # 1. The very engine that a release holds translates, without torch, with the settings that it is served with.
+    engine = _engine(session, run, folder)
+    began = time.perf_counter()
+    found = _translated(session, engine, sources)
+    timings["seconds"] = round(time.perf_counter() - began, 3)
+    timings["sentences_per_s"] = round(len(found) / max(timings["seconds"], 1e-9), 3)
+    said = {MODEL: tuple(one.text for one in found)}
+
+    # 2. What anybody could do: nothing, and word by word with a dictionary learnt from the same pairs.
+    notes: dict[str, dict[str, str]] = {}
+    if settings.baselines:
+        session.voice.progress("learning the table of words", 0.7)
+        began = time.perf_counter()
+        learnt = [(words(source), words(target)) for source, target in islice(parallel.texts("train"), _TABLE_PAIRS)]
+        table = WordTable.fit(learnt)
+        timings["word_table"] = round(time.perf_counter() - began, 3)
+        said |= {
+            "copy": sources,
+            "word_table": tuple(table.translate(source, language=languages[1]) for source in sources),
+        }
+        notes = {
+            "copy": {"how": "the source as it is", "skipped": ""},
+            "word_table": {
+                "how": f"each word's likeliest word, learnt from {len(learnt):,} pairs (IBM model 1), in the order of the source",
+                "skipped": "",
+            },
+        }
+
+    # 3. Scores, intervals, gates, the page.
+    session.voice.progress("scores and intervals", 0.9)
+    glossary = engine.glossary
+    witness = TranslationWitness(
+        row_N=rows, sources=sources, references=references, said=said,
+        cut_N=np.array([one.cut for one in found], dtype=bool),
+        score_N=np.array([one.score for one in found], dtype=np.float64),
+        source_tokens_N=np.array([one.source_tokens for one in found], dtype=np.int64),
+        target_tokens_N=np.array([one.target_tokens for one in found], dtype=np.int64),
+        terms=tuple(_terms(glossary, source) for source in sources),
+    )  # fmt: skip
+    report = reports.evaluate_translation(TranslationInputs(
+        product=product.product, languages=languages, witness=witness, settings=settings, notes=notes,
+        data=_facts_of_data(parallel), model=_facts_of_run(run), timings=timings, parents=parents,
+    ))  # fmt: skip
+    reports.write(report, folder, language=product.language)
+    session.voice.progress("done", 1.0)
+
+
+def _chosen(parallel: Parallel, *, most: int) -> tuple[np.ndarray, list[tuple[str, str]]]:
+    """Pairs from all over the test split, at most so many, and their numbers in it."""
+    every = list(parallel.texts("test"))
+    rows = np.unique(np.linspace(0, len(every) - 1, min(most, len(every))).round().astype(np.int64))
+    return rows, [every[row] for row in rows]
+
+
+def _translated(session: Session, engine: TranslationEngine, sources: Sequence[str]) -> list[Translation]:
+    found: list[Translation] = []
+    for begin in range(0, len(sources), _AT_ONCE):
+        found += engine.translate(sources[begin : begin + _AT_ONCE])
+        session.voice.progress("translating", 0.7 * len(found) / len(sources))
+    return found
+
+
+def _terms(glossary: Glossary, source: str) -> tuple[str, ...]:
+    return tuple(one.translation for one in glossary.find(source))
+
+
+def _facts_of_data(parallel: Parallel) -> dict[str, Any]:
+    profile = parallel.profile
+    shown = ("pairs", "term_pairs", "source_tokens", "target_tokens")
+    return {
+        "splits": [{"name": name, **{key: one[key] for key in shown}} for name, one in profile["splits"].items()],
+        "vocabulary": profile["tokenizer"]["vocabulary"],
+        "rejected": profile["cleaning"]["rejected"],
+    }
+
+
+def _facts_of_run(run: TranslationRun) -> dict[str, Any]:
+    summary, config = run.summary, read_json(run.hf / "config.json")
+    shown = ("seconds", "steps", "epochs", "best_epoch", "tokens_per_s")
+    return {name: summary[name] for name in shown} | {
+        "name": f"Transformer {config['encoder_layers']} + {config['decoder_layers']} × {config['d_model']}",
+        "parameters": summary["parameters"]["total"],
+        "threads": read_json(run.artifact.folder / "environment.json")["threads"],
+        "curve": _curve(run.artifact.folder / "steps.jsonl"),
+    }
+
+
+def _curve(path: Path) -> list[dict[str, Any]]:
+    """Loss of every epoch in training and on validation, thinned."""
+    with path.open(encoding="utf-8") as lines:
+        records = [json.loads(line) for line in lines]
+    points = [
+        {"step": one["step"], "loss": one["epoch_loss"], "validation_loss": one.get("validation_loss")}
+        for one in records
+        if "epoch_loss" in one
+    ]
+    return points[:: max(1, len(points) // _CURVE_POINTS)]
+
+
+def _say(session: Session, content: dict[str, Any]) -> None:
+    test = content["figures"]["test"]
+    shown = ("bleu", "chrf", "length_ratio", "terms_kept", "cut", "repeated")
+    session.voice.say("test: " + ", ".join(f"{name} {test[name]['value']:.4g}" for name in shown if name in test))
+    for one in content["baselines"]:
+        session.voice.say(
+            f"{one['name']}: bleu {one['figures']['bleu']['value']:.4g}, chrf {one['figures']['chrf']['value']:.4g}, "
+            f"the model is {one['verdict']}"
+        )
+    for gate in session.outcome.gates:
+        session.voice.say(f"{'passed' if gate['passed'] else 'FAILED'}: {gate['says']}")

@@ -1,0 +1,1 @@
+"""A translator from English to Chinese. Files of a new product folder; no logic."""
