@@ -18,16 +18,17 @@ import numpy as np
 
 from tradewind.artifacts import Artifact
 from tradewind.cli.session import Session
+from tradewind.cli.translator import Translator
 from tradewind.data.parallel import Parallel
 from tradewind.engines.translation import Translation, TranslationEngine
 from tradewind.evaluate import translation as reports
 from tradewind.evaluate.report import JSON_FILE
 from tradewind.evaluate.translation import TranslationInputs
 from tradewind.evaluate.translation_witness import MODEL, TranslationWitness
-from tradewind.features.glossary import Glossary
 from tradewind.features.word_table import WordTable
 from tradewind.features.words import words
 from tradewind.files import digest_json, read_json
+from tradewind.release.translation import TranslatorFacts
 from tradewind.train.translation import TranslationRun
 
 FORMAT = 1
@@ -44,12 +45,14 @@ class TranslationEvaluation:
     content: dict[str, Any]
 
 
-def evaluate_translation(session: Session, parallel: Parallel, run: TranslationRun) -> TranslationEvaluation:
-    """The report of a run; the finished one at once when nothing it is made from has changed."""
+def evaluate_translation(
+    session: Session, parallel: Parallel, run: TranslationRun, translator: Translator
+) -> TranslationEvaluation:
+    """The report of a run and its engine; the finished one at once when nothing it is made from has changed."""
     product, workspace = session.product, session.workspace
     made_of = {
         "format": FORMAT,
-        "run": run.artifact.digest,
+        "translator": translator.artifact.digest,
         "evaluate": product.evaluate.model_dump(mode="json"),
         "language": product.language,
     }
@@ -57,9 +60,11 @@ def evaluate_translation(session: Session, parallel: Parallel, run: TranslationR
     with session.timed("evaluate", "Evaluate"):
         artifact = workspace.find("report", digest)
         if artifact is None:
-            parents = {"dataset": parallel.artifact.digest, "run": run.artifact.digest}
+            parents = {
+                "dataset": parallel.artifact.digest, "run": run.artifact.digest, "translator": translator.artifact.digest,
+            }  # fmt: skip
             with workspace.making("report", made_of, parents=parents) as folder:
-                _measure(session, parallel, run, folder, parents)
+                _measure(session, parallel, run, translator, folder, parents)
             artifact = workspace.find("report", digest)
             assert artifact is not None
     content = read_json(artifact.folder / JSON_FILE)
@@ -75,7 +80,7 @@ def evaluate_translation(session: Session, parallel: Parallel, run: TranslationR
 
 
 def _measure(
-    session: Session, parallel: Parallel, run: TranslationRun, folder: Path, parents: dict[str, str]
+    session: Session, parallel: Parallel, run: TranslationRun, translator: Translator, folder: Path, parents: dict[str, str]
 ) -> None:  # fmt: skip
     product, settings = session.product, session.product.evaluate
     assert product.translation is not None, "the product file says which languages"
@@ -85,7 +90,7 @@ def _measure(
     timings: dict[str, float] = {}
 
     # 1. The very engine that a release holds translates, without torch, with the settings that it is served with.
-    engine = _engine(session, run, folder)
+    engine = TranslationEngine.open(translator.folder, threads=0)
     began = time.perf_counter()
     found = _translated(session, engine, sources)
     timings["seconds"] = round(time.perf_counter() - began, 3)
@@ -114,18 +119,17 @@ def _measure(
 
     # 3. Scores, intervals, gates, the page.
     session.voice.progress("scores and intervals", 0.9)
-    glossary = engine.glossary
     witness = TranslationWitness(
         row_N=rows, sources=sources, references=references, said=said,
         cut_N=np.array([one.cut for one in found], dtype=bool),
         score_N=np.array([one.score for one in found], dtype=np.float64),
         source_tokens_N=np.array([one.source_tokens for one in found], dtype=np.int64),
         target_tokens_N=np.array([one.target_tokens for one in found], dtype=np.int64),
-        terms=tuple(_terms(glossary, source) for source in sources),
+        terms=tuple(tuple(one.translation for one in engine.glossary.find(source)) for source in sources),
     )  # fmt: skip
     report = reports.evaluate_translation(TranslationInputs(
         product=product.product, languages=languages, witness=witness, settings=settings, notes=notes,
-        data=_facts_of_data(parallel), model=_facts_of_run(run), timings=timings, parents=parents,
+        data=_facts_of_data(parallel), model=_facts_of_model(run, translator, engine.facts), timings=timings, parents=parents,
     ))  # fmt: skip
     reports.write(report, folder, language=product.language)
     session.voice.progress("done", 1.0)
@@ -146,10 +150,6 @@ def _translated(session: Session, engine: TranslationEngine, sources: Sequence[s
     return found
 
 
-def _terms(glossary: Glossary, source: str) -> tuple[str, ...]:
-    return tuple(one.translation for one in glossary.find(source))
-
-
 def _facts_of_data(parallel: Parallel) -> dict[str, Any]:
     profile = parallel.profile
     shown = ("pairs", "term_pairs", "source_tokens", "target_tokens")
@@ -160,12 +160,16 @@ def _facts_of_data(parallel: Parallel) -> dict[str, Any]:
     }
 
 
-def _facts_of_run(run: TranslationRun) -> dict[str, Any]:
+def _facts_of_model(run: TranslationRun, translator: Translator, facts: TranslatorFacts) -> dict[str, Any]:
     summary, config = run.summary, read_json(run.hf / "config.json")
     shown = ("seconds", "steps", "epochs", "best_epoch", "tokens_per_s")
     return {name: summary[name] for name in shown} | {
         "name": f"Transformer {config['encoder_layers']} + {config['decoder_layers']} × {config['d_model']}",
         "parameters": summary["parameters"]["total"],
+        "beams": facts.beams,
+        "length_penalty": facts.length_penalty,
+        "precision": facts.precision,
+        "bytes": translator.figures[facts.precision].bytes,
         "threads": read_json(run.artifact.folder / "environment.json")["threads"],
         "curve": _curve(run.artifact.folder / "steps.jsonl"),
     }

@@ -1,14 +1,15 @@
-"""The stages of a translator as one story: pairs of texts, then a run. A report and a release are not made of it yet.
+"""The stages of a translator as one story: pairs of texts, a run, a report. A release is not made of it yet.
 
 Not here: what is left out of the pairs (`data/pair_rules.py`), training (`train/translation.py`), the verbs.
 """
 
 from __future__ import annotations
 
+from tradewind.cli.evaluate_translation import TranslationEvaluation, evaluate_translation
 from tradewind.cli.session import Session
 from tradewind.cli.stories import Story
+from tradewind.cli.translator import build_translator
 from tradewind.data.parallel import Parallel, prepare_parallel
-from tradewind.errors import ModelError
 from tradewind.train.loop import Progress
 from tradewind.train.translation import TranslationRun, train_translation
 
@@ -34,7 +35,11 @@ def prepare_stage(session: Session) -> Parallel:
 
 def train_stage(session: Session) -> TranslationRun:
     """From pairs to a run, whose `hf/` opens in transformers."""
-    parallel = prepare_stage(session)
+    return train_on(session, prepare_stage(session))
+
+
+def train_on(session: Session, parallel: Parallel) -> TranslationRun:
+    """The run of the product over its pairs; the finished one at once when nothing it is made from has changed."""
     with session.timed("train", "Train"):
         run = train_translation(
             session.product, parallel, workspace=session.workspace, base=session.folder,
@@ -50,12 +55,11 @@ def train_stage(session: Session) -> TranslationRun:
     return run
 
 
-def evaluate_stage(session: Session) -> None:
-    """Refuses before any work is done. Raises ModelError translation_unmeasured."""
-    raise ModelError(
-        f"{session.product.product} can be prepared and trained, but a translator is not measured or released yet.",
-        code="translation_unmeasured", where="task", hint="Run `tradewind train`; hf/ of the run opens in transformers.",
-    )  # fmt: skip
+def evaluate_stage(session: Session) -> TranslationEvaluation:
+    """From pairs to a report of the very engine that a release holds."""
+    parallel = prepare_stage(session)
+    run = train_on(session, parallel)
+    return evaluate_translation(session, parallel, run, build_translator(session, parallel, run))
 
 
 def _show(session: Session, at: Progress) -> None:

@@ -52,6 +52,9 @@ class _Page(LeadPage):
         )
         return ("+" if signed and value > 0 else "") + text.replace("-", "−")
 
+    def megabytes(self, size: int | None) -> str:
+        return DASH if size is None else f"{size / 1e6:.1f} MB"
+
     # ------------------------------------------------------------ chosen rows
 
     @property
@@ -84,6 +87,8 @@ class _Page(LeadPage):
             (w("seconds_taken"), self.count(model.get("seconds"))),
             (w("threads"), self.count(model.get("threads"))),
             (w("tokens_per_s"), self.count(model.get("tokens_per_s"))),
+            (w("precision"), model.get("precision", DASH)),
+            (w("megabytes"), self.megabytes(model.get("bytes"))),
             (w("beams"), self.count(model.get("beams"))),
             (w("length_penalty"), self.number(model.get("length_penalty"))),
             (w("sentences_per_s"), self.number(timings.get("sentences_per_s"))),

@@ -1,0 +1,86 @@
+"""The verbs over a translator up to its report: the engine that ships is measured, beside the source and a table of words."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.pairs import SECTIONS, write_pairs
+from tradewind.cli.app import app
+from tradewind.cli.app import main as tradewind
+from tradewind.engines.translation import TranslationEngine
+from tradewind.evaluate.translation_witness import read_translations
+from tradewind.features.word_table import WordTable
+from tradewind.features.words import words
+
+
+@pytest.fixture(scope="module")
+def measured(made_translator):
+    """The outcome of `evaluate` over the translator of the session, gates left to the report."""
+    done = CliRunner().invoke(app, ["evaluate", "-C", str(made_translator.folder), *CHANGES, "--json"])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+CHANGES = ["--set", "evaluate.bootstrap=40", "--set", "evaluate.most_pairs=80", "--set", "evaluate.gates={beats_baseline: true}"]  # fmt: skip
+
+
+def test_the_report_is_of_the_engine_that_ships(made_translator, measured):
+    assert measured["artifacts"]["translator"] == str(made_translator.translator.artifact.folder)
+    assert [gate["passed"] for gate in measured["gates"]] == [True]
+    held = read_translations(folder_of(measured))
+    engine = TranslationEngine.open(made_translator.translator.folder)
+    again = engine.translate(held.sources[:20])
+    assert [one.text for one in again] == list(held.said["model"][:20])
+    assert [one.target_tokens for one in again] == held.target_tokens_N[:20].tolist()
+    assert measured["metrics"]["test"]["bleu"] > 10
+
+
+def folder_of(outcome):
+    return Path(outcome["artifacts"]["report"])
+
+
+def test_pairs_are_from_all_over_the_split_and_baselines_know_no_more_than_the_model(made_translator, measured):
+    held = read_translations(folder_of(measured))
+    pairs = list(made_translator.parallel.texts("test"))
+    assert (held.row_N[0], held.row_N[-1], len(held.row_N)) == (0, len(pairs) - 1, 80)
+    assert [(source, reference) for source, reference in zip(held.sources, held.references, strict=True)] == [pairs[row] for row in held.row_N]  # fmt: skip
+    assert held.said["copy"] == held.sources
+    table = WordTable.fit((words(source), words(target)) for source, target in made_translator.parallel.texts("train"))
+    assert held.said["word_table"][3] == table.translate(held.sources[3], language="zh")
+
+
+def test_terms_of_the_glossary_are_counted(made_translator, measured):
+    held = read_translations(folder_of(measured))
+    wanted = [(terms, said) for terms, said in zip(held.terms, held.said["model"], strict=True) if terms]
+    assert wanted
+    kept = [term in said for terms, said in wanted for term in terms]
+    assert measured["metrics"]["test"]["terms_kept"] == pytest.approx(sum(kept) / len(kept))
+
+
+def test_verify_recomputes_it_and_finds_what_was_edited(measured, tmp_path):
+    assert tradewind(["verify", measured["artifacts"]["report"]]) == 0
+    copy = shutil.copytree(measured["artifacts"]["report"], tmp_path / "report")
+    content = json.loads((copy / "report.json").read_text())
+    content["figures"]["test"]["chrf"]["value"] += 0.5
+    (copy / "report.json").write_text(json.dumps(content))
+    assert tradewind(["verify", str(copy)]) == 1
+
+
+def test_a_gate_that_says_no_ends_with_1_and_the_same_report_is_not_made_again(made_translator, measured):
+    missed = [*CHANGES[:-1], "evaluate.gates={bleu: '>= 100'}"]
+    assert tradewind(["evaluate", "-C", str(made_translator.folder), *missed]) == 1
+    done = CliRunner().invoke(app, ["evaluate", "-C", str(made_translator.folder), *CHANGES, "--json"])
+    assert json.loads(done.stdout)["artifacts"] == measured["artifacts"]
+
+
+def test_train_alone_makes_a_run(tmp_path):
+    write_pairs(tmp_path)
+    (tmp_path / "tradewind.yaml").write_text(json.dumps(SECTIONS))
+    done = CliRunner().invoke(app, ["train", "-C", str(tmp_path), "--json"])
+    assert done.exit_code == 0, done.output
+    outcome = json.loads(done.stdout)
+    assert outcome["metrics"]["validation"]["perplexity"] > 1
+    assert set(outcome["artifacts"]) == {"dataset", "run"}
