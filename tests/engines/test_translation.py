@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.pair_sentences import COLOURS, PEOPLE, THINGS
 from tradewind.engines.loading import check_translator_golden
 from tradewind.engines.translation import TranslationEngine
 from tradewind.errors import ArtifactError, InputError, VerificationFailed
+from tradewind.scenarios.translation.make_data import COLOURS, PEOPLE, THINGS
 
 SENTENCE = "The teacher bought three red books in Beijing yesterday."
 QUESTION = "Did my brother sell two old chairs at school last week?"

@@ -19,6 +19,7 @@ import numpy as np
 from tradewind.artifacts import Artifact
 from tradewind.cli.session import Session
 from tradewind.cli.translator import Translator
+from tradewind.data.pair_splits import NAMES
 from tradewind.data.parallel import Parallel
 from tradewind.engines.translation import Translation, TranslationEngine
 from tradewind.evaluate import translation as reports
@@ -154,7 +155,7 @@ def _facts_of_data(parallel: Parallel) -> dict[str, Any]:
     profile = parallel.profile
     shown = ("pairs", "term_pairs", "source_tokens", "target_tokens")
     return {
-        "splits": [{"name": name, **{key: one[key] for key in shown}} for name, one in profile["splits"].items()],
+        "splits": [{"name": name, **{key: profile["splits"][name][key] for key in shown}} for name in NAMES],
         "vocabulary": profile["tokenizer"]["vocabulary"],
         "rejected": profile["cleaning"]["rejected"],
     }

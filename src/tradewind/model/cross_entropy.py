@@ -76,7 +76,7 @@ class _Summed(torch.autograd.Function):
             for start in range(0, len(targets_N), size):
                 there = slice(start, start + size)
                 hidden_CD, targets_C1 = hidden_ND[there].to(dtype), targets_N[there].unsqueeze(1)
-                logs_CV = (hidden_CD @ matrix_VD.T).log_softmax(1, dtype=torch.float32)
+                logs_CV = (hidden_CD @ matrix_VD.T).float().log_softmax(1)
                 total -= (1 - smoothing) * logs_CV.gather(1, targets_C1).sum()
                 if smoothing:
                     total -= smoothing / head_VD.shape[0] * logs_CV.sum()

@@ -61,7 +61,7 @@ def _mixed(q_BHTE: Tensor, k_BHSE: Tensor, v_BHSE: Tensor, there_B11S: Tensor | 
         there_B11S = torch.ones(scores_BHTS.shape[-2:], dtype=torch.bool, device=q_BHTE.device).tril()
     if there_B11S is not None:
         scores_BHTS = scores_BHTS.masked_fill(~there_B11S, -torch.inf)
-    mixed: Tensor = scores_BHTS.float().softmax(-1).to(v_BHSE.dtype) @ v_BHSE
+    mixed: Tensor = scores_BHTS.softmax(-1, dtype=torch.float32).to(v_BHSE.dtype) @ v_BHSE
     return mixed
 
 
