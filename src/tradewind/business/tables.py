@@ -134,7 +134,7 @@ usage_events = Table(
     "usage_events",
     metadata,
     Column("request_id", _ID, primary_key=True),
-    Column("meter", String(32), primary_key=True),  # rows, prompt_tokens, completion_tokens
+    Column("meter", String(32), primary_key=True),  # rows, characters, prompt_tokens, completion_tokens
     Column("account_id", _ID, ForeignKey(_ACCOUNT), nullable=False),
     Column("key_id", _ID, nullable=False),
     Column("subscription_id", _ID, nullable=False),

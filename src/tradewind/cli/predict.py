@@ -26,14 +26,20 @@ from tradewind.cli.predict_rows import (
     answer_rows,
     beside_columns,
     labelled,
+    parse_rows,
 )
+from tradewind.cli.predict_texts import translate_rows
 from tradewind.cli.releases import release_folder
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Voice, emit
 from tradewind.data.reading import raw_rows
+from tradewind.data.single_texts import single_texts
 from tradewind.engines.beside import Beside, Wanted
-from tradewind.engines.loading import LoadedRelease, load
+from tradewind.engines.loading import LoadedRelease, load, load_translator
+from tradewind.engines.translation import TranslationEngine
 from tradewind.errors import InputError, writing
 from tradewind.product import Clean, Source
+from tradewind.release import translation
+from tradewind.release.bundle import task_of
 
 _MEMORY_BYTES = 256 << 20
 _FORMATS = (".csv", ".jsonl", ".parquet")
@@ -67,7 +73,17 @@ def command(
             code="predict_input",
             hint="""tradewind predict live rows.csv, or --row '{"a": 1}'.""",
         )
-    loaded = load(release_folder(release, directory), public_key=key, int8=int8, threads=0 if file else 1)
+    folder = release_folder(release, directory)
+    if task_of(folder) == translation.TASK:
+        if row is not None:
+            translate_rows(folder, parse_rows(row), key=key, int8=int8, as_json=as_json)
+            return
+        assert file is not None
+        engine = load_translator(folder, public_key=key, threads=0, precision="int8" if int8 else None)
+        source, target = Source(path=file, header=header.split(",") if header else None), _target(file, output)
+        _told(_translated(engine, source, target), 0, target, as_json=as_json)
+        return
+    loaded = load(folder, public_key=key, int8=int8, threads=0 if file else 1)
     wanted = Wanted(reasons or None, counterfactuals or None, sets, domain, heatmap)
     if row is not None:
         answer_rows(loaded, row, wanted=wanted, as_json=as_json)
@@ -75,12 +91,40 @@ def command(
     assert file is not None
     names = header.split(",") if header else None
     source = Source(path=file, header=names, missing=list(loaded.bundle.manifest["missing_words"]))
-    target = output or Path(f"{Path(file).name.split('.')[0]}.predictions.csv")
+    target = _target(file, output)
     rows, rejected = _in_bulk(loaded, source, target, wanted)
+    _told(rows, rejected, target, as_json=as_json)
+
+
+def _target(file: str, output: Path | None) -> Path:
+    return output or Path(f"{Path(file).name.split('.')[0]}.predictions.csv")
+
+
+def _told(rows: int, rejected: int, target: Path, *, as_json: bool) -> None:
     if as_json:
         emit({"rows": rows, "rejected": rejected, "output": str(target)})
         return
     typer.echo(f"{rows:,} rows answered in {target}" + (f"; {rejected:,} could not be read" if rejected else ""))
+
+
+def _translated(engine: TranslationEngine, source: Source, target: Path) -> int:
+    """Translates every text of `source` into `target`; gives how many."""
+    voice, answered = Voice(), 0
+    texts = single_texts(source, language=engine.facts.source, base=Path(), memory=_MEMORY_BYTES)
+    with _writer(target) as write:
+        for some in texts:
+            found = engine.translate(some.texts)
+            columns: dict[str, Any] = {
+                "line": some.lines,
+                "text": [one.text for one in found],
+                "score": [one.score for one in found],
+                "cut": [one.cut for one in found],
+                "missing": [sum(term.how == "missing" for term in one.terms) for one in found],
+            }
+            write(pa.table(columns))
+            answered += len(found)
+            voice.say(f"{answered:,} texts")
+    return answered
 
 
 def _in_bulk(loaded: LoadedRelease, source: Source, target: Path, wanted: Wanted) -> tuple[int, int]:

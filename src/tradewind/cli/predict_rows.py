@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tradewind.cli.predict_texts import translate_rows
 from tradewind.cli.releases import release_folder
 from tradewind.cli.session import HERE, FolderOption, JsonOption, emit
 from tradewind.engines.beside import Beside, Wanted
@@ -16,6 +17,8 @@ from tradewind.engines.engine import Predictions
 from tradewind.engines.loading import LoadedRelease, load
 from tradewind.errors import InputError
 from tradewind.features.column import Values
+from tradewind.release import translation
+from tradewind.release.bundle import task_of
 
 ReleaseArgument = Annotated[str, typer.Argument(help="A release folder, a version (v3) or an alias (live).")]
 RowOption = Annotated[str | None, typer.Option("--row", help="One row as a JSON object, or several as a list.")]
@@ -48,7 +51,11 @@ def command(
     """Predict rows given as JSON. (A file in bulk needs tradewind[train].)"""
     if row is None:
         raise InputError("There is no row to predict.", code="no_row", hint="""Write --row '{"column": value}'.""")
-    loaded = load(release_folder(release, directory), public_key=key, int8=int8)
+    folder = release_folder(release, directory)
+    if task_of(folder) == translation.TASK:
+        translate_rows(folder, parse_rows(row), key=key, int8=int8, as_json=as_json)
+        return
+    loaded = load(folder, public_key=key, int8=int8)
     wanted = Wanted(reasons or None, counterfactuals or None, sets, domain, heatmap)
     answer_rows(loaded, row, wanted=wanted, as_json=as_json)
 

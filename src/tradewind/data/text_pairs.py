@@ -25,7 +25,7 @@ from tradewind.product import Source, Translation
 
 _BLOCK = 1 << 20
 # Names that tables of pairs give their columns, where they are not those of the languages.
-_SOURCES, _TARGETS = ("source", "src", "source_text", "text"), ("target", "tgt", "target_text", "translation")
+USUAL_SOURCES, _TARGETS = ("source", "src", "source_text", "text"), ("target", "tgt", "target_text", "translation")
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ class _Lines:
 
     def __init__(self, source: Source, files: tuple[File, File]) -> None:
         self._source, self._files = source, files
-        self._encodings = [_encoding(file, source) for file in files]
+        self._encodings = [encoding_of_lines(file, source) for file in files]
 
     def pairs(self) -> Iterator[TextPair]:
-        sides = [_lines(file, encoding) for file, encoding in zip(self._files, self._encodings, strict=True)]
+        sides = [lines_of(file, encoding) for file, encoding in zip(self._files, self._encodings, strict=True)]
         number = 0
         while True:
             texts = [next(side, None) for side in sides]
@@ -119,12 +119,14 @@ class _Lines:
         }  # fmt: skip
 
 
-def _encoding(file: File, source: Source) -> str:
+def encoding_of_lines(file: File, source: Source) -> str:
+    """As the source says, else as its first bytes tell."""
     sample = head_of(file, SAMPLE_BYTES)
     return encoding_of(telling(file, sample), source.encoding, whole=len(sample) < SAMPLE_BYTES, where=file.name)
 
 
-def _lines(file: File, encoding: str) -> Iterator[str]:
+def lines_of(file: File, encoding: str) -> Iterator[str]:
+    """Each line without its end. Raises DataError encoding_wrong with the line."""
     rest, number = b"", 1
     for block in text_blocks(file, encoding, _BLOCK):
         *lines, rest = (rest + block).split(b"\n")
@@ -153,8 +155,8 @@ class _Table:
         names = list(opened.names)
         read, written = translation.columns
         self._columns = (
-            _column(read, translation.source_column, names, _SOURCES, source),
-            _column(written, translation.target_column, names, _TARGETS, source),
+            column_of(read, translation.source_column, names, USUAL_SOURCES, source),
+            column_of(written, translation.target_column, names, _TARGETS, source),
         )
         self._opened = open_source(source, base=base, memory=memory, only=self._columns)
         self.rejects: Sequence[RejectedRow] = ()
@@ -173,7 +175,7 @@ class _Table:
         return {**self._opened.provenance(), "columns": list(self._columns)}
 
 
-def _column(name: str, said: str | None, names: Sequence[str], usual: Sequence[str], source: Source) -> str:
+def column_of(name: str, said: str | None, names: Sequence[str], usual: Sequence[str], source: Source) -> str:
     """`said` as it is; else the language's own name, `translation.en` as Hugging Face's sets have it, or a usual name."""
     wanted = [name] if said is not None else [name, f"translation.{name}", *usual]
     found = next((one for one in wanted if one in names), None)

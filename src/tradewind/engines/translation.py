@@ -64,7 +64,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class Ask:
-    """A text that was read, and how it is to be translated. `most` tokens can come of it."""
+    """A text that was read, and how it is to be translated. `most` tokens can come of it, ends included; terms that are put in
+    come on top."""
 
     pieces: tuple[Piece, ...]
     beams: int
@@ -133,7 +134,7 @@ class TranslationEngine:
         read = tuple(
             self._piece(one.text, one.behind, known) for one in pieces(text, size=self._size, most=self._longest)
         )
-        return Ask(read, beams, length_penalty, sum(self._most(len(one.source)) for one in read if one.source))
+        return Ask(read, beams, length_penalty, sum(self._most(len(one.source)) + 1 for one in read if one.source))
 
     def answer(self, asks: Sequence[Ask]) -> list[Translation]:
         """Translations of texts that were read, in order; whatever their settings, in as few batches as can be."""

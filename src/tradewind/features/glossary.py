@@ -100,7 +100,7 @@ def read_glossary(path: Path) -> Glossary:
 def checked(terms: Mapping[str, str], *, where: str) -> Glossary:
     """Raises DataError for a term that cannot be found in a text, or is no term but a page."""
     for term, translation in terms.items():
-        if not words(term) or not translation.strip():
+        if not any(map(str.isalnum, term)) or not translation.strip():
             raise DataError(f"{term!r} is no term.", code="glossary_term", where=where, hint="A term holds a letter.")
         if max(len(term), len(translation)) > _MOST_CHARACTERS:
             raise DataError(

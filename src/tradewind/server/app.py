@@ -2,6 +2,7 @@
 
 /v1/predict            predict.py     bare ASGI
 /v1/search             search.py      bare ASGI
+/v1/translations       translations.py bare ASGI
 /v2…                   oip.py         bare ASGI
 /v1/chat/completions … openai.py      bare ASGI
 /health/…              health.py      bare ASGI
@@ -21,7 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from tradewind.errors import EnvironmentFailure, InputError, TradewindError
-from tradewind.server import decisions, events, health, models, openapi, search
+from tradewind.server import decisions, events, health, models, openapi, search, translations
 from tradewind.server.decisions import Decisions
 from tradewind.server.desk import Desk
 from tradewind.server.events import Events
@@ -39,6 +40,7 @@ from tradewind.server.search import Search
 from tradewind.server.serving import Shelf
 from tradewind.server.settings import Settings
 from tradewind.server.subjects import Subjects
+from tradewind.server.translations import Translations
 from tradewind.server.window_feed import Feeds
 from tradewind.server.wire import (
     Asked,
@@ -78,6 +80,7 @@ class App:
         self._oip = Oip(desk)
         self._openai = OpenAI(desk)
         self._search = Search(desk)
+        self._translations = Translations(desk)
         self._decisions = Decisions(desk)
         self._events = Events(desk)
         self._health = Health(desk, lambda: self.draining)
@@ -94,6 +97,8 @@ class App:
                 await self._events(scope, receive, send)
             elif path == search.ROUTE:
                 await self._search(scope, receive, send)
+            elif path == translations.ROUTE:
+                await self._translations(scope, receive, send)
             elif path.startswith("/v2/") or path == "/v2":
                 await self._oip(scope, receive, send)
             elif path in self._openai.routes:

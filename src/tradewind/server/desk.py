@@ -326,6 +326,10 @@ class Desk:
         """`task` in a thread, while the client is still there."""
         return await _or_gone(work, asyncio.get_running_loop().run_in_executor(self.shelf.aside, task, *arguments))
 
+    async def unless_gone(self, work: Work, answering: Awaitable[Found]) -> Found:
+        """What `answering` gives, while the client is still there."""
+        return await _or_gone(work, asyncio.ensure_future(answering))
+
     def conclude(
         self,
         work: Work,

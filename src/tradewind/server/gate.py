@@ -19,6 +19,7 @@ Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 Outcome: TypeAlias = Literal["served", "abstained", "disconnected"]
 
 METER_ROWS = "rows"
+METER_CHARACTERS = "characters"
 METER_PROMPT = "prompt_tokens"
 METER_COMPLETION = "completion_tokens"
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from tradewind.engines.loading import load_generator
 from tradewind.engines.retrieval import Knowledge
 from tradewind.features.knowledge_files import FOLDER, MANIFEST
-from tradewind.release import encoder, language, recommender
+from tradewind.release import encoder, language, recommender, translation
 from tradewind.release.bundle import task_of
 from tradewind.release.registry import Version
 from tradewind.server.answer_texts import AnswerTexts
@@ -20,6 +20,7 @@ from tradewind.server.served_encoder import ServedEncoder, open_encoder
 from tradewind.server.served_language import LoadEngine, ServedLanguage, Writing, open_language
 from tradewind.server.served_recommendation import open_recommender
 from tradewind.server.served_rows import ServedRows
+from tradewind.server.served_translation import open_translator
 
 Item: TypeAlias = Served | ServedRows | ServedLanguage | ServedEncoder
 
@@ -75,8 +76,15 @@ def _recommender(folder: Path, version: Version, opening: Opening) -> Item:
     return open_recommender(folder, version, home=opening.home, public_key=opening.public_key, threads=opening.threads)
 
 
+def _translator(folder: Path, version: Version, opening: Opening) -> Item:
+    return open_translator(
+        folder, version, executor=opening.executor, public_key=opening.public_key, threads=opening.threads
+    )
+
+
 _OPENERS: Mapping[str | None, Callable[[Path, Version, Opening], Item]] = {
     language.TASK: _language,
     encoder.TASK: _encoder,
     recommender.TASK: _recommender,
+    translation.TASK: _translator,
 }
