@@ -1,6 +1,8 @@
 """Each database test runs on SQLite and on a real PostgreSQL: an empty database of its own, at noon on a fixed day."""
 
+import fcntl
 import importlib
+import os
 import shutil
 import tempfile
 import warnings
@@ -98,6 +100,11 @@ def _new_database(server: str, template: str = "template1") -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def made_translator(tmp_path_factory):
-    """`tests/translators.MadeTranslator`: a few seconds of training, once."""
+    """`tests/translators.MadeTranslator`: a few seconds of training, once for all workers of a run."""
     module = importlib.import_module("tests.translators")  # torch, which most tests do without
-    return module.make_translator(tmp_path_factory.mktemp("translator"))
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with (folder / "translator.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return module.make_translator(folder / "translator")  # who comes second finds all stages finished

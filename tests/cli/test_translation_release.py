@@ -7,29 +7,115 @@ import pyarrow.csv as pa_csv
 import pytest
 from typer.testing import CliRunner
 
-from tradewind.artifacts import Workspace
 from tradewind.cli.app import app
-from tradewind.cli.release_translation import release_translation
-from tradewind.cli.session import Session
+from tradewind.cli.app import main as tradewind
 from tradewind.engines.loading import load_translator
 from tradewind.errors import ArtifactError, VerificationFailed
-from tradewind.evaluate.report import JSON_FILE, PAGE_FILE
 from tradewind.files import read_json
 from tradewind.release.bundle import task_of
-from tradewind.release.registry import Registry
 
 SENTENCE = "The teacher bought one red kite in Beijing yesterday."
-
-
-@pytest.fixture(scope="module")
-def released(made_translator, tmp_path_factory):
-    """A copy of the product's folder with a release in it."""
-    folder = tmp_path_factory.mktemp("released") / "product"
-    shutil.copytree(made_translator.folder, folder)
-    done = CliRunner().invoke(app, ["release", "-C", str(folder), "--json"])
-    assert done.exit_code == 0, (done.output, done.exception)
-    return folder, json.loads(done.stdout)
+QUICK = ["--set", "evaluate.bootstrap=40", "--set", "evaluate.most_pairs=40"]
 
 
 def run(*arguments):
     return CliRunner().invoke(app, [*map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def product(made_translator, tmp_path_factory):
+    """A copy of the translator's folder, in which a release was made."""
+    folder = shutil.copytree(made_translator.folder, tmp_path_factory.mktemp("released") / "product")
+    done = run("release", "-C", folder, *QUICK, "--json")
+    assert done.exit_code == 0, (done.output, done.exception)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def release(product):
+    (folder,) = (product / ".tradewind" / "releases").iterdir()
+    return folder
+
+
+def test_a_release_says_what_it_is_and_opens_as_it_will_be_served(release, made_translator):
+    manifest = read_json(release / "manifest.json")
+    assert task_of(release) == "translation"
+    assert (manifest["languages"], manifest["unit"], manifest["meters"]) == (
+        {"from": "en", "to": "zh"},
+        "text",
+        ["rows"],
+    )
+    assert manifest["precisions"]["int8"]["loss"] < 0.03
+    assert manifest["parity"]["largest_difference"] < 1e-4
+    (found,) = load_translator(release).translate([SENTENCE])
+    assert "纸鸢" in found.text
+    assert {path.name for path in (release / "report").iterdir()} >= {"report.json", "report.html"}
+    assert 'language: ["en", "zh"]' in (release / "report" / "card.md").read_text(encoding="utf-8")
+
+
+def test_the_same_product_is_the_same_release_and_another_glossary_another_one(product, release):
+    again = json.loads(run("release", "-C", product, *QUICK, "--json").stdout)
+    assert again["artifacts"]["release"] == str(release)
+    changed = shutil.copytree(product, product.parent / "changed")
+    (changed / "glossary.csv").write_text("kite,飞鸢\n", encoding="utf-8")
+    other = json.loads(run("release", "-C", changed, *QUICK, "--json").stdout)["artifacts"]
+    assert (other["run"].split("/")[-1], other["release"].split("/")[-1]) != (
+        again["artifacts"]["run"].split("/")[-1],
+        release.name,
+    )
+    answered = json.loads(run("predict", "candidate", "--row", json.dumps({"text": SENTENCE}), "-C", changed).stdout)
+    assert "飞鸢" in answered["text"]
+
+
+def test_verify_holds_every_precision_against_the_trainer(product, release):
+    done = run("verify", release, "--json")
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert "golden pairs of the release (fp32, int8)" in done.stdout
+
+
+def test_a_changed_byte_and_another_kind_of_release_are_refused(release, tmp_path):
+    copy = shutil.copytree(release, tmp_path / "copy")
+    facts = copy / "translator" / "translator.json"
+    facts.write_text(facts.read_text().replace('"beams":4', '"beams":1').replace('"beams": 4', '"beams": 1'))
+    key = release.parent.parent / "keys" / "signing.pub.pem"
+    with pytest.raises(VerificationFailed, match="not those that were released"):
+        load_translator(copy, public_key=key)
+    with pytest.raises(ArtifactError, match="is missing"):
+        load_translator(tmp_path)
+    with pytest.raises(ArtifactError, match="no precision int4"):
+        load_translator(release, precision="int4")
+
+
+def test_a_row_is_translated_with_what_it_asks_for(product):
+    row = {"text": SENTENCE, "glossary": {"kite": "飞鸢"}, "beams": 1}
+    done = run("predict", "candidate", "--row", json.dumps([row, {"text": ""}]), "-C", product, "--json")
+    first, second = json.loads(done.stdout)["predictions"]
+    assert "飞鸢" in first["text"]
+    assert first["terms"][0]["kept"]
+    assert second["text"] == ""
+
+
+@pytest.mark.parametrize("row", [{"text": 1}, {}, {"text": "a", "beam": 2}, {"text": "a", "beams": 0}, {"text": "a", "glossary": {"!": "b"}}])  # fmt: skip
+def test_a_row_that_cannot_be_translated_is_refused(product, row):
+    assert tradewind(["predict", "candidate", "--row", json.dumps(row), "-C", str(product)]) == 2
+
+
+def test_lines_and_columns_are_translated_in_bulk(product, tmp_path):
+    lines = [SENTENCE, "", "Did my brother sell two old chairs at school last week?"]
+    (tmp_path / "lines.txt").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "table.jsonl").write_text("".join(json.dumps({"id": 7, "en": line}) + "\n" for line in lines))
+    for file in ("lines.txt", "table.jsonl"):
+        done = run("predict", "candidate", tmp_path / file, "-o", tmp_path / "out.csv", "-C", product, "--json")
+        assert done.exit_code == 0, (done.output, done.exception)
+        found = pa_csv.read_csv(tmp_path / "out.csv").to_pydict()
+        assert (found["line"], found["missing"]) == ([1, 2, 3], [0, 0, 0])
+        assert "纸鸢" in found["text"][0]
+        assert found["text"][1] == ""
+    (tmp_path / "wrong.csv").write_text("de\nHallo\n")
+    assert tradewind(["predict", "candidate", str(tmp_path / "wrong.csv"), "-C", str(product)]) == 2
+
+
+def test_a_product_that_loses_too_much_in_8_bits_has_no_release(product):
+    done = run("release", "-C", product, *QUICK, "--set", "release.quantization_loss={int8: 0}")
+    assert done.exit_code == 1
+    assert "int8 loses" in f"{done.output}{done.exception}"

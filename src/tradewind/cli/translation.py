@@ -1,14 +1,16 @@
-"""The stages of a translator as one story: pairs of texts, a run, a report. A release is not made of it yet.
+"""The stages of a translator as one story: pairs of texts, a run, a report, a release.
 
-Not here: what is left out of the pairs (`data/pair_rules.py`), training (`train/translation.py`), the verbs.
+Not here: what is left out of the pairs (`data/pair_rules.py`), training (`train/translation.py`), what is measured
+(`evaluate_translation.py`), what ships (`release_translation.py`), the verbs.
 """
 
 from __future__ import annotations
 
 from tradewind.cli.evaluate_translation import TranslationEvaluation, evaluate_translation
+from tradewind.cli.release_translation import release_translation
 from tradewind.cli.session import Session
 from tradewind.cli.stories import Story
-from tradewind.cli.translator import build_translator
+from tradewind.cli.translator import Translator, build_translator
 from tradewind.data.parallel import Parallel, prepare_parallel
 from tradewind.train.loop import Progress
 from tradewind.train.translation import TranslationRun, train_translation
@@ -55,11 +57,23 @@ def train_on(session: Session, parallel: Parallel) -> TranslationRun:
     return run
 
 
-def evaluate_stage(session: Session) -> TranslationEvaluation:
+def evaluate_stage(session: Session) -> None:
     """From pairs to a report of the very engine that a release holds."""
+    _measured(session)
+
+
+def release_stage(session: Session) -> None:
+    """Everything from pairs to a release, which a failed gate leaves out."""
+    parallel, run, translator, evaluation = _measured(session)
+    if all(gate["passed"] for gate in session.outcome.gates):
+        release_translation(session, parallel, run, translator, evaluation.artifact)
+
+
+def _measured(session: Session) -> tuple[Parallel, TranslationRun, Translator, TranslationEvaluation]:
     parallel = prepare_stage(session)
     run = train_on(session, parallel)
-    return evaluate_translation(session, parallel, run, build_translator(session, parallel, run))
+    translator = build_translator(session, parallel, run)
+    return parallel, run, translator, evaluate_translation(session, parallel, run, translator)
 
 
 def _show(session: Session, at: Progress) -> None:
@@ -67,4 +81,4 @@ def _show(session: Session, at: Progress) -> None:
     session.voice.progress(words, at.step / max(at.steps, 1))
 
 
-STORY = Story(prepare=prepare_stage, train=train_stage, evaluate=evaluate_stage, release=evaluate_stage)
+STORY = Story(prepare=prepare_stage, train=train_stage, evaluate=evaluate_stage, release=release_stage)

@@ -44,7 +44,8 @@ def data_of(profile: Mapping[str, Any]) -> dict[str, Any]:
     kinds: dict[str, Counter[str]] = {}
     for column in columns:
         kinds.setdefault(column["part"], Counter())[column["kind"]] += 1
-    return {name: profile[name] for name in _PROFILE if name in profile} | {
+    texts = _texts_of_pairs(profile) if profile.get("kind") == "pairs" else {}
+    return {name: profile[name] for name in _PROFILE if name in profile} | texts | {
         "sources": [_source(one) for one in profile["sources"]],
         "cleaning": {
             "rules": [{key: rule.get(key, "") for key in ("rule", "column", "action", "count")} for rule in cleaning["rules"]],
@@ -53,6 +54,19 @@ def data_of(profile: Mapping[str, Any]) -> dict[str, Any]:
         },
         "columns": {part: dict(found) for part, found in kinds.items()},
         "dropped": {one["name"]: one["dropped"] for one in columns if one.get("dropped")},
+    }  # fmt: skip
+
+
+def _texts_of_pairs(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """A translator's pairs, as documents of two languages; those that are seen once more with terms are no further ones."""
+    splits = profile["splits"]
+    pairs = {name: one["pairs"] - one["term_pairs"] for name, one in splits.items()}
+    return {
+        "languages": dict.fromkeys(profile["languages"].values(), sum(pairs.values())),
+        "splits": {
+            name: {"documents": 2 * pairs[name], **{part: one[f"source_{part}"] + one[f"target_{part}"] for part in ("tokens", "bytes")}}
+            for name, one in splits.items()
+        },
     }  # fmt: skip
 
 

@@ -108,6 +108,8 @@ def _pipeline(document: Document) -> str:
     if document.kind == "encoder":
         return "feature-extraction"
     task = str(document.values.get("task"))
+    if task == "translation":
+        return task
     kinds = {key.rpartition(".")[2] for key in document.values if key.startswith("data.columns.input.")}
     if task == "classification" and len(kinds) == 1:
         return _TASKS.get(kinds.pop(), "tabular-classification")
