@@ -32,8 +32,9 @@ class MadeTranslator:
 
 
 def make_translator(folder: Path) -> MadeTranslator:
-    write_pairs(folder)
-    (folder / "tradewind.yaml").write_text(json.dumps(SMALL))
+    if not (folder / "tradewind.yaml").exists():
+        write_pairs(folder)
+        (folder / "tradewind.yaml").write_text(json.dumps(SMALL))
     session = Session.open(folder)
     parallel, run = prepare_stage(session), train_stage(session)
     return MadeTranslator(folder, parallel, run, build_translator(session, parallel, run))

@@ -119,3 +119,8 @@ def test_a_product_that_loses_too_much_in_8_bits_has_no_release(product):
     done = run("release", "-C", product, *QUICK, "--set", "release.quantization_loss={int8: 0}")
     assert done.exit_code == 1
     assert "int8 loses" in f"{done.output}{done.exception}"
+
+
+def test_a_precision_that_is_not_made_cannot_answer(product):
+    wrong = ["--set", "serve.precision=fp32", "--set", "release.precisions=[int8]"]
+    assert tradewind(["release", "-C", str(product), *QUICK, *wrong]) == 2

@@ -2,11 +2,14 @@
 
 import math
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tradewind.engines.ctranslate import Written
+from tradewind.engines.kept_terms import KeptTerms
 from tradewind.engines.loading import check_translator_golden
 from tradewind.engines.translation import TranslationEngine
 from tradewind.errors import ArtifactError, InputError, VerificationFailed
@@ -113,17 +116,31 @@ def test_terms_of_a_request_go_before_those_of_the_release(engine):
     assert "纸鸢" not in found.text
 
 
+def test_a_term_is_written_as_often_as_it_stands_in_the_source(engine):
+    term = engine.tokenizer.frame.terms[0]
+    ask = engine.read("The teacher bought one red kite.")
+    piece = ask.pieces[0]
+    stuttered = Written((term, 300, term, term), -1.0, ended=True)
+    text, kept, terms = KeptTerms(engine.translator, engine.tokenizer, blank="").of(
+        piece.source, stuttered, piece.wanted
+    )
+    assert (kept.ids, text.count("纸鸢"), terms[0].how) == ((term, 300), 1, "written")
+
+
 WORDS = sorted({one[0] for one in (*THINGS, *COLOURS) if one[0]} | {one[0].split()[-1] for one in PEOPLE})
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=16, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True),
-    st.sampled_from(["甲乙", "Tern 7", "«x»", "鸢"]),
+    terms=st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True),
+    translation=st.sampled_from(["甲乙", "Tern 7", "«x»", "鸢"]),
+    learnt=st.sampled_from([0, 2]),
 )
-def test_every_term_of_a_glossary_is_kept(engine, terms, translation):
+def test_every_term_of_a_glossary_is_kept(engine, terms, translation, learnt):
+    """Also of a model that was taught no tokens for terms."""
+    asked = TranslationEngine(engine.translator, engine.tokenizer, replace(engine.facts, terms=learnt), engine.glossary)
     glossary = {term: f"{translation}{place}" for place, term in enumerate(terms)}
-    (found,) = engine.translate([f"The {terms[0]} bought one {' '.join(terms[1:])} in Beijing."], glossary=glossary)
+    (found,) = asked.translate([f"The {terms[0]} bought one {' '.join(terms[1:])} in Beijing."], glossary=glossary)
     assert {one.source for one in found.terms} == set(terms)
     assert all(one.how != "missing" and one.translation in found.text for one in found.terms)
 

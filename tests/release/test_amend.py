@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tradewind.engines.loading import check_translator_golden
+from tradewind.engines.translation import TranslationEngine
 from tradewind.features.column import ColumnSpec
 from tradewind.features.feature_set import FeatureSet
 from tradewind.features.language import LanguageTokenizer
 from tradewind.features.target import ClassTarget
 from tradewind.files import write_json
-from tradewind.release.amend import GOLDEN, golden_without, prompts_without, spellings, strike_texts, words_without
+from tradewind.release.amend import (
+    GOLDEN,
+    golden_without,
+    pairs_without,
+    prompts_without,
+    spellings,
+    strike_texts,
+    words_without,
+)
 from tradewind.release.golden import Golden, object_array, read_golden, write_golden
 from tradewind.release.language import LanguageGolden, read_language_golden, write_language_golden
+from tradewind.release.translation import read_translation_golden
 
 OTHERS = ["pays on time and moved twice", "asked again for a letter", "late with a letter on time"]
 NOTES = [*OTHERS, "Rareword pays rareword twice", "a rareword and a letter"]
@@ -95,3 +107,14 @@ def test_a_text_is_known_in_json_and_in_html(text: str) -> None:
     assert json.dumps(text)[1:-1] in known
     assert text in known
     assert all(len(one) >= len(other) for one, other in itertools.pairwise(known))
+
+
+def test_golden_pairs_that_name_somebody_go_and_the_others_hold(made_translator, tmp_path):
+    place = shutil.copytree(made_translator.translator.folder, tmp_path / "translator")
+    golden = read_translation_golden(place / "golden.npz")
+    engine = TranslationEngine.open(place, precision="fp32")
+    first = engine.tokenizer.decode(golden.sources[0].tolist())
+    assert pairs_without(tmp_path, lambda text: text == first) == (1, len(golden.sources) - 1)
+    assert len(read_translation_golden(place / "golden.npz").greedy) == len(golden.sources) - 1
+    assert check_translator_golden(engine, place) < 1e-4
+    assert pairs_without(tmp_path / "elsewhere", lambda text: True) == (0, 0)

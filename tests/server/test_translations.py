@@ -1,5 +1,6 @@
 """Translations over HTTP: what is answered, what is charged, what waits together, what is refused."""
 
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -105,6 +106,17 @@ def test_a_long_request_lets_others_in_between(client, engine):
     assert engine.batches == [32, 32, 6]
 
 
+def test_who_leaves_is_not_charged_and_the_rest_of_the_work_is_left(client, app, gate):
+    slow = FakeTranslator(pace_s=0.2)
+    app.desk.shelf.put(served_translator(slow, executor=app.desk.shelf.executor, product="slow"))
+    before = dict(gate.settled)
+    with pytest.raises(httpx.ReadTimeout):
+        client.post(ROUTE, json={"model": "slow", "texts": ["a"] * 128}, timeout=0.1)
+    time.sleep(0.6)
+    assert len(slow.batches) < 4
+    assert (gate.settled, gate.reserved) == (before, {})
+
+
 def test_the_same_idempotency_key_is_charged_once(client, gate):
     headers = {"idempotency-key": "once"}
     replies = [
@@ -161,7 +173,7 @@ def test_generated_requests_never_meet_a_5xx(app, gate):
     operation = schemathesis.openapi.from_asgi("/openapi.json", app)[ROUTE]["POST"]
     counted = {}
 
-    @settings(max_examples=30, suppress_health_check=list(HealthCheck), phases=[Phase.generate], derandomize=True)
+    @settings(max_examples=40, suppress_health_check=list(HealthCheck), phases=[Phase.generate], derandomize=True)
     @given(case=st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in schemathesis.GenerationMode)))
     def send(case):
         with warnings.catch_warnings():

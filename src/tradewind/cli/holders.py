@@ -33,7 +33,7 @@ from tradewind.release.registry import Registry
 from tradewind.release.signing import key_pair
 from tradewind.release.transparency.files import make_again
 
-KINDS: tuple[Kind, ...] = ("dataset", "run", "report", "release")
+KINDS: tuple[Kind, ...] = ("dataset", "run", "translator", "report", "release")
 
 
 @dataclass
@@ -164,7 +164,8 @@ class Releases:
         subject = self.case.subject
         examples = golden_of(release)
         if examples is None:
-            return amend.prompts_without(folder, subject.appears_in)[0] if self.case.redact else 0
+            without = (amend.prompts_without, amend.pairs_without)
+            return sum(one(folder, subject.appears_in)[0] for one in without) if self.case.redact else 0
         mine = {row_key({name: row.get(name) for name in examples.columns}) for row in self.case.traces.rows}
         mine |= {key for one in self.case.learnt for key, whose in one.golden.items() if subject.digest in whose}
 
@@ -183,7 +184,7 @@ class Releases:
 
 @dataclass
 class Built:
-    """Runs and reports go as a whole: they hold encoded rows, checkpoints and one prediction a row, and the next `run`
+    """Runs, translators and reports go as a whole: they hold encoded rows, checkpoints and one prediction a row, and the next `run`
     makes others. Unfinished work goes with them."""
 
     case: Case
@@ -207,7 +208,7 @@ class Built:
         return Done(removed)
 
     def _touched(self) -> Iterator[tuple[Kind, Artifact]]:
-        for kind in ("report", "run"):
+        for kind in ("report", "translator", "run"):
             for one in all_artifacts(self.case.workspace, kind):
                 if one.parents.get("dataset") in self.case.touched:
                     yield kind, one

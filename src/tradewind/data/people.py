@@ -23,6 +23,8 @@ import pyarrow.parquet as pq
 from tradewind.artifacts import Artifact, Workspace, all_artifacts, bury
 from tradewind.data.corpus import Corpus
 from tradewind.data.document_records import texts_of
+from tradewind.data.pair_splits import NAMES
+from tradewind.data.parallel import Parallel
 from tradewind.data.rows import SPLITS
 from tradewind.data.subjects import FOLDER
 from tradewind.privacy.erasure import Done, Item, Kept, Removed
@@ -216,13 +218,15 @@ def _rejected(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _documents(artifact: Artifact, subject: Subject) -> dict[str, int]:
-    """Documents of a corpus that name the subject. They are about nobody in particular."""
-    if artifact.made_of.get("task") != "generation":
+    """Documents of a corpus, or pairs of texts, that name the subject. They are about nobody in particular."""
+    task = artifact.made_of.get("task")
+    if task == "generation":
+        corpus = Corpus(artifact)
+        documents = (texts_of(document) for split in SPLITS for document in corpus.documents(split))
+    elif task == "translation":
+        parallel = Parallel(artifact)
+        documents = (list(pair) for split in NAMES for pair in parallel.texts(split))
+    else:
         return {}
-    corpus = Corpus(artifact)
-    found = sum(
-        any(subject.appears_in(text) for text in texts_of(document))
-        for split in SPLITS
-        for document in corpus.documents(split)
-    )
+    found = sum(any(subject.appears_in(text) for text in texts) for texts in documents)
     return {"documents": found} if found else {}

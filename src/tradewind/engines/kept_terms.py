@@ -50,6 +50,7 @@ class KeptTerms:
 
     def of(self, source: Sequence[int], written: Written, wanted: Wanted) -> tuple[str, Written, list[KeptTerm]]:
         """The text of a translation with its terms in it, its tokens, and how each term came there."""
+        written = self._once(source, written)
         kept: list[KeptTerm] = []
         places: list[int] = []
         for place, (term, translation) in enumerate(zip(wanted.sources, wanted.translations, strict=True)):
@@ -62,6 +63,15 @@ class KeptTerms:
                 places.append(place)
             kept.append(KeptTerm(term, translation, how))
         return self._text(written.ids, wanted), written, kept
+
+    def _once(self, source: Sequence[int], written: Written) -> Written:
+        """A term that stands once in the source stands once in the translation: where it first was written."""
+        terms = self._tokenizer.frame.terms
+        ids = tuple(one for place, one in enumerate(written.ids) if one not in terms or one not in written.ids[:place])
+        if len(ids) == len(written.ids):
+            return written
+        (found,) = self._translator.log_probs([source], [ids])
+        return replace(written, ids=ids, mean=float(found.mean()))
 
     def _text(self, ids: Sequence[int], wanted: Wanted) -> str:
         return self._tokenizer.decode(ids, wanted.translations[: wanted.tokens])

@@ -22,8 +22,9 @@ from tokenizers import pre_tokenizers
 from tradewind.artifacts import RECORD
 from tradewind.features.feature_set import FeatureSet
 from tradewind.features.language import LanguageTokenizer
+from tradewind.features.pair_tokenizer import PairTokenizer
 from tradewind.files import canonical_json, read_json, write_bytes, write_json
-from tradewind.release import language
+from tradewind.release import language, translation
 from tradewind.release.bundle import seal
 from tradewind.release.golden import read_golden, write_golden
 from tradewind.release.signing import SIGNATURE, KeyPair
@@ -70,6 +71,24 @@ def prompts_without(folder: Path, gone: Callable[[str], bool]) -> tuple[int, int
         prompts = tuple(golden.prompts[row] for row in keep)
         language.write_language_golden(path, replace(golden, prompts=prompts, logits=golden.logits[keep]))
     return len(golden.prompts) - len(keep), len(keep)
+
+
+def pairs_without(folder: Path, gone: Callable[[str], bool]) -> tuple[int, int]:
+    """As `golden_without`, of a translator: its golden pairs, read back from their tokens."""
+    place = folder / translation.FOLDER
+    path = place / translation.GOLDEN
+    if not path.is_file():
+        return 0, 0
+    golden = translation.read_translation_golden(path)
+    tokenizer = PairTokenizer.open(place / translation.TOKENIZER)
+    texts = [
+        [tokenizer.decode(one.tolist()) for one in sides]
+        for sides in zip(golden.sources, golden.targets, golden.greedy, strict=True)
+    ]
+    keep = [row for row, sides in enumerate(texts) if not any(map(gone, sides))]
+    if 0 < len(keep) < len(texts):
+        translation.write_translation_golden(path, golden.of(keep))
+    return len(texts) - len(keep), len(keep)
 
 
 def strike_texts(folder: Path, strike: Callable[[str], str]) -> list[str]:

@@ -16,6 +16,7 @@ Legend: P pairs.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 
 from tradewind.errors import ArtifactError
 from tradewind.features.glossary import Glossary
-from tradewind.files import read_json, write_json
+from tradewind.files import read_json, write_bytes, write_json
 from tradewind.release.bundle import Bundle, open_signed
 
 TASK = "translation"
@@ -68,6 +69,10 @@ class TranslationGolden:
     log_probs: tuple[NDArray[np.float32], ...]
     greedy: tuple[NDArray[np.int64], ...]
 
+    def of(self, rows: Sequence[int]) -> TranslationGolden:
+        """These pairs alone."""
+        return TranslationGolden(*(tuple(getattr(self, one.name)[row] for row in rows) for one in fields(self)))
+
 
 def write_facts(folder: Path, facts: TranslatorFacts, glossary: Glossary) -> None:
     write_json(folder / FACTS, asdict(facts))
@@ -91,10 +96,22 @@ def read_translation_golden(path: Path) -> TranslationGolden:
     try:
         with np.load(path, allow_pickle=False) as file:
             return TranslationGolden(
-                *(_cut(file[name], file[f"{name}_starts"]) for name in ("sources", "targets", "log_probs", "greedy"))
+                *(_cut(file[one.name], file[f"{one.name}_starts"]) for one in fields(TranslationGolden))
             )
     except (OSError, ValueError, KeyError) as error:
         raise ArtifactError(f"The golden pairs cannot be read ({error}).", code="golden", where=str(path)) from error
+
+
+def write_translation_golden(path: Path, golden: TranslationGolden) -> None:
+    """As flat arrays with starts [P + 1], the same bytes for the same pairs. Raises EnvironmentFailure."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for one in fields(golden):
+        parts = getattr(golden, one.name)
+        arrays[one.name] = np.concatenate(parts)
+        arrays[f"{one.name}_starts"] = np.cumsum([0, *map(len, parts)])
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_bytes(path, buffer.getvalue())
 
 
 def _cut(flat: NDArray[Any], starts: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
@@ -102,8 +119,15 @@ def _cut(flat: NDArray[Any], starts: NDArray[np.int64]) -> tuple[NDArray[Any], .
 
 
 def chosen_precision(wanted: str, held: Sequence[str]) -> str:
-    """The one that answers: as wanted, or for `auto` the first of `PREFERRED` that is held."""
-    return wanted if wanted in held else next(one for one in PREFERRED if one in held)
+    """The one that answers: as wanted, or for `auto` the first of `PREFERRED` that is held. Raises ArtifactError."""
+    if wanted == "auto":
+        return next(one for one in PREFERRED if one in held)
+    if wanted not in held:
+        raise ArtifactError(
+            f"{wanted} is to answer, but is not made: {', '.join(held)}.", code="precision_missing", where="serve.precision",
+            hint="Add it to release.precisions, or leave serve.precision out; of a translator there are fp32 and int8.",
+        )  # fmt: skip
+    return wanted
 
 
 def open_translation_bundle(folder: Path, *, public_key: Path | None = None) -> Bundle:

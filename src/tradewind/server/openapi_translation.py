@@ -19,8 +19,11 @@ def paths(live: Iterable[object], errors: Mapping[str, Any]) -> dict[str, Any]:
     text = ROW["properties"]["text"]
     common = {
         "model": {"enum": [one.product for one in served], "description": "Or NAME@v3 for one release."},
-        "from": {**_TEXT, "description": "Said to be sure: another language than the product's is refused."},
-        "to": _TEXT,
+        "from": {
+            "enum": sorted({one.engine.facts.source for one in served}),
+            "description": "Said to be sure: another language than the product's is refused.",
+        },
+        "to": {"enum": sorted({one.engine.facts.target for one in served})},
         **{name: ROW["properties"][name] for name in SEARCH},
     }
     texts = {"type": "array", "items": text, "minItems": 1, "maxItems": translations.MOST_TEXTS}

@@ -5,7 +5,6 @@ Not here: holding an engine against it (`engines/loading.py`). Legend: P pairs, 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,18 +14,16 @@ from numpy.typing import NDArray
 
 from tradewind.data.packed import Packed
 from tradewind.features.pair_tokenizer import Frame
-from tradewind.files import write_bytes
 from tradewind.model.seq2seq import Seq2Seq
-from tradewind.release.translation import GOLDEN_TOKENS
+from tradewind.release.translation import GOLDEN_TOKENS, TranslationGolden, write_translation_golden
 
 _PAIRS = 8
 
 
 @torch.no_grad()
 def write_golden(path: Path, model: Seq2Seq, source: Packed, target: Packed, *, frame: Frame) -> None:
-    """As flat arrays with starts [P + 1]: `sources`, `targets` (all but what a decoder is given), their `log_probs`, and
-    `greedy` without the end. Each pair goes alone, so that padding has no part in it; pairs are from all over the split.
-    """
+    """`sources`, `targets` (all but what a decoder is given), their `log_probs`, and `greedy` without the end. Each pair
+    goes alone, so that padding has no part in it; pairs are from all over the split."""
     fitting = [
         row for row in range(source.documents) if max(len(_row(source, row)), len(_row(target, row))) <= GOLDEN_TOKENS
     ]
@@ -42,13 +39,7 @@ def write_golden(path: Path, model: Seq2Seq, source: Packed, target: Packed, *, 
         kept["targets"].append(written[given:])
         kept["log_probs"].append(_log_probs(model, read, written)[given - 1 :])
         kept["greedy"].append(np.array(_greedy(model, read, frame), dtype=np.int64))
-    arrays = {}
-    for name, parts in kept.items():
-        arrays[name] = np.concatenate(parts)
-        arrays[f"{name}_starts"] = np.cumsum([0, *map(len, parts)])
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_bytes(path, buffer.getvalue())
+    write_translation_golden(path, TranslationGolden(*(tuple(parts) for parts in kept.values())))
 
 
 def _row(packed: Packed, row: int) -> NDArray[np.int64]:
