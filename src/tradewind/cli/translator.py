@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def build_translator(session: Session, parallel: Parallel, run: TranslationRun) 
 
 def _make(
     session: Session, parallel: Parallel, run: TranslationRun, folder: Path, facts: bundles.TranslatorFacts,
-    glossary: Glossary, wanted: list[str],
+    glossary: Glossary, wanted: Sequence[str],
 ) -> None:  # fmt: skip
     # 1. Networks; fp32 is always made, since the others are held against it, and stays only where asked for.
     place = folder / bundles.FOLDER

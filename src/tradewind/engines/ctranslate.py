@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from tradewind.features.pair_tokenizer import Frame
 
 _BATCH_TOKENS = 4096  # source tokens of one step of the search, padding and beams included
 
-Tokens = Sequence[int]
+Tokens: TypeAlias = Sequence[int] | NDArray[np.int64]
 
 
 @dataclass(frozen=True)

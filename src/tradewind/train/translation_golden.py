@@ -30,16 +30,12 @@ def write_golden(path: Path, model: Seq2Seq, source: Packed, target: Packed, *, 
     places = np.linspace(0, max(len(fitting), 1) - 1, min(_PAIRS, max(len(fitting), 1))).round().astype(int)
     rows = [fitting[place] for place in np.unique(places)] if fitting else [0]
     given = len(frame.start)
-    kept: dict[str, list[NDArray[np.int64 | np.float32]]] = {
-        name: [] for name in ("sources", "targets", "log_probs", "greedy")
-    }
-    for row in rows:
-        read, written = _row(source, row), _row(target, row)
-        kept["sources"].append(read)
-        kept["targets"].append(written[given:])
-        kept["log_probs"].append(_log_probs(model, read, written)[given - 1 :])
-        kept["greedy"].append(np.array(_greedy(model, read, frame), dtype=np.int64))
-    write_translation_golden(path, TranslationGolden(*(tuple(parts) for parts in kept.values())))
+    sources = [_row(source, row) for row in rows]
+    written = [_row(target, row) for row in rows]
+    log_probs = [_log_probs(model, *pair)[given - 1 :] for pair in zip(sources, written, strict=True)]
+    greedy = [np.array(_greedy(model, read, frame), dtype=np.int64) for read in sources]
+    targets = tuple(one[given:] for one in written)
+    write_translation_golden(path, TranslationGolden(tuple(sources), targets, tuple(log_probs), tuple(greedy)))
 
 
 def _row(packed: Packed, row: int) -> NDArray[np.int64]:
