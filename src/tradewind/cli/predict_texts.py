@@ -49,6 +49,5 @@ def _asked(row: dict[str, Any]) -> dict[str, Any]:
             raise InputError(
                 f"{name} is {json.dumps(value)}.", code="row_json", where="--row", hint="""Write --row '{"text": "One kite."}'."""
             )  # fmt: skip
-    if row.get("glossary") is not None:
-        checked({term: str(translation) for term, translation in row["glossary"].items()}, where="--row")
-    return row
+    terms = row.get("glossary") or {}
+    return {**row, "glossary": checked({term: str(one) for term, one in terms.items()}, where="--row")}

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tradewind.release.translation import TOKENIZER, TranslatorFacts, read_facts
 
 MOST_BEAMS = 16
 _LEAST_PIECE = 16  # tokens: training on single words is no reason to cut every sentence
+_GLOSSARIES = 64
 _SLACK, _TIMES = (
     16,
     2.5,
@@ -88,6 +90,8 @@ class TranslationEngine:
         self._room = facts.context - len(tokenizer.frame.start)
         self._blank = " " if is_spaced(facts.target) else ""
         self._kept = KeptTerms(translator, tokenizer, blank=self._blank)
+        # The texts of a request have one glossary, and finding its terms begins with an expression of them all.
+        self._glossary_with = lru_cache(_GLOSSARIES)(lambda terms: glossary.with_terms(dict(terms)))
 
     @classmethod
     def open(cls, folder: Path, *, precision: str | None = None, threads: int = 1) -> TranslationEngine:
@@ -130,7 +134,7 @@ class TranslationEngine:
                 "length_penalty lies between 0 and 2.", code="length_penalty_range", where="length_penalty"
             )
         terms = glossary.terms if isinstance(glossary, Glossary) else glossary
-        known = self.glossary.with_terms(terms or {})
+        known = self._glossary_with(tuple((terms or {}).items()))
         read = tuple(
             self._piece(one.text, one.behind, known) for one in pieces(text, size=self._size, most=self._longest)
         )

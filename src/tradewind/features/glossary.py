@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tradewind.errors import DataError
+from tradewind.features.pair_text import repaired
 from tradewind.features.words import words
 
 _MOST_CHARACTERS = 200
@@ -98,7 +99,7 @@ def read_glossary(path: Path) -> Glossary:
 
 
 def checked(terms: Mapping[str, str], *, where: str) -> Glossary:
-    """Raises DataError for a term that cannot be found in a text, or is no term but a page."""
+    """Terms in the form that texts are repaired to. Raises DataError for one that cannot be found in a text, or is a page."""
     for term, translation in terms.items():
         if not any(map(str.isalnum, term)) or not translation.strip():
             raise DataError(f"{term!r} is no term.", code="glossary_term", where=where, hint="A term holds a letter.")
@@ -108,4 +109,4 @@ def checked(terms: Mapping[str, str], *, where: str) -> Glossary:
                 code="glossary_term",
                 where=where,
             )
-    return Glossary(dict(terms))
+    return Glossary({repaired(term): translation for term, translation in terms.items()})

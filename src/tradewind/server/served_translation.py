@@ -60,12 +60,10 @@ class Search:
     def of(cls, fields: Fields) -> Search:
         """Raises InputError `field`, DataError `glossary_term`."""
         terms = fields.object("glossary")
-        if terms is not None:
-            _check_terms(fields, terms.content)
         return cls(
             beams=fields.integer("beams", 1, MOST_BEAMS),
             length_penalty=fields.number("length_penalty", 0, 2),
-            glossary=None if terms is None else terms.content,
+            glossary=None if terms is None else _terms(fields, terms.content),
         )
 
 
@@ -170,13 +168,13 @@ def check_together(texts: Sequence[str], *, where: str) -> None:
         )  # fmt: skip
 
 
-def _check_terms(fields: Fields, terms: Mapping[str, object]) -> None:
+def _terms(fields: Fields, terms: Mapping[str, object]) -> Mapping[str, str]:
     place = fields.place("glossary")
     if len(terms) > MOST_TERMS:
         raise fields.wrong("glossary", f"has {len(terms)} terms, but at most {MOST_TERMS}")
     if wrong := next((term for term, translation in terms.items() if not isinstance(translation, str)), None):
         raise fields.wrong("glossary", f"gives {wrong[:40]!r} {kind_of(terms[wrong])}, but must give it text")
-    checked({term: str(translation) for term, translation in terms.items()}, where=place)
+    return checked({term: str(translation) for term, translation in terms.items()}, where=place).terms
 
 
 _TERM = {
