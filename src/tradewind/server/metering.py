@@ -178,26 +178,20 @@ class Meter:
         assert 0 <= units <= ticket.units
         subscription = customer.access.subscription
         assert subscription is not None
-        parts = {ticket.meter: units} if by_meter is None else by_meter
-        assert sum(parts.values()) == units
-        at_ms = milliseconds(self._database.clock)
-        events = tuple(
-            Event(
-                request_id=ticket.request_id,
-                account_id=ticket.account_id,
-                key_id=customer.access.key_id,
-                subscription_id=subscription.id,
-                period_start_ms=holding.key.period_start_ms,
-                meter=meter,
-                units=part,
-                product=ticket.product,
-                release=ticket.release_version,
-                price_version=ticket.price_version,
-                outcome="disconnected" if outcome == "disconnected" else "complete",
-                at_ms=at_ms,
-            )
-            for meter, part in parts.items()
-        )
+        period_start_ms, at_ms = holding.key.period_start_ms, milliseconds(self._database.clock)
+        told = "disconnected" if outcome == "disconnected" else "complete"
+
+        def event(meter: str, part: int) -> Event:
+            return Event(
+                ticket.request_id, ticket.account_id, customer.access.key_id, subscription.id, period_start_ms, meter, part,
+                ticket.product, ticket.release_version, ticket.price_version, told, at_ms,
+            )  # fmt: skip
+
+        if by_meter is None:
+            events: tuple[Event, ...] = (event(ticket.meter, units),)
+        else:
+            assert sum(by_meter.values()) == units
+            events = tuple(event(meter, part) for meter, part in by_meter.items())
         try:
             end = self._journal.append(events)
         except TradewindError:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tradewind.business import credit, limits, recovery
@@ -23,6 +24,7 @@ from tradewind.errors import EnvironmentFailure, TradewindError
 from tradewind.server.auth import Customer
 from tradewind.server.gate import Headers, Refused
 from tradewind.server.holdings import Holding, Tokens
+from tradewind.tariff import Plan
 
 log = logging.getLogger("tradewind.metering")
 
@@ -39,7 +41,7 @@ class Supply:
         self._ledger = ledger
         self._ask = ask
         self._holdings: dict[tuple[str, str], Holding] = {}
-        self._tokens: dict[tuple[str, str], Tokens] = {}
+        self._tokens: dict[str, _Buckets] = {}  # by account
         self._running: set[asyncio.Task[None]] = set()
         self.reserve_until_ms = 0  # beyond it others may have given this worker's leases back
         self.settling = asyncio.Lock()  # held while events settle; taken before any holding's turn
@@ -194,17 +196,11 @@ class Supply:
         return True
 
     def _buckets(self, subscription: Subscription) -> tuple[Tokens | None, Tokens | None]:
-        found: list[Tokens | None] = []
-        for kind, rate in (("requests", subscription.terms.rate_per_s), ("units", subscription.terms.units_per_s)):
-            if rate is None:
-                found.append(None)
-                continue
-            place = (subscription.account_id, kind)
-            tokens = self._tokens.get(place)
-            if tokens is None or tokens.rate_per_s != rate:
-                tokens = self._tokens[place] = Tokens(kind, rate)
-            found.append(tokens)
-        return found[0], found[1]
+        """Of requests and of units; each None where the plan sets no such rate."""
+        found = self._tokens.get(subscription.account_id)
+        if found is None or found.terms is not subscription.terms:
+            found = self._tokens[subscription.account_id] = _Buckets.of(subscription.terms, found)
+        return found.requests, found.units
 
     async def _rate(self, subscription: Subscription, units: int) -> None:
         for tokens, wanted in zip(self._buckets(subscription), (1, units), strict=True):
@@ -291,18 +287,37 @@ class Supply:
     def headers(self, subscription: Subscription, holding: Holding) -> Headers:
         """What is left, as OpenAI says it: x-ratelimit-remaining-requests and its kin, and the same for units."""
         found: Headers = ()
-        terms = subscription.terms
-        if terms.rate is not None:
-            tokens = self._tokens.get((subscription.account_id, "requests"))
-            left = tokens.left if tokens is not None else 0
+        requests, _ = self._buckets(subscription)
+        if requests is not None:
             found = (
-                (b"x-ratelimit-limit-requests", b"%d" % max(1, int(terms.rate_per_s or 0))),
-                (b"x-ratelimit-remaining-requests", b"%d" % left),
+                (b"x-ratelimit-limit-requests", b"%d" % max(1, int(requests.rate_per_s))),
+                (b"x-ratelimit-remaining-requests", b"%d" % requests.left),
                 (b"x-ratelimit-reset-requests", b"1s"),
             )
         if holding.beyond is not None:
             found += _unit_headers(subscription, holding.beyond + holding.free, None)
         return found
+
+
+@dataclass(frozen=True)
+class _Buckets:
+    """Tokens of one account, by the terms that it had when they were made."""
+
+    terms: Plan
+    requests: Tokens | None
+    units: Tokens | None
+
+    @classmethod
+    def of(cls, terms: Plan, before: _Buckets | None) -> _Buckets:
+        """What an equal rate left over goes on."""
+
+        def tokens(kind: str, rate: float | None, known: Tokens | None) -> Tokens | None:
+            if rate is None:
+                return None
+            return known if known is not None and known.rate_per_s == rate else Tokens(kind, rate)
+
+        requests, units = (None, None) if before is None else (before.requests, before.units)
+        return cls(terms, tokens("requests", terms.rate_per_s, requests), tokens("units", terms.units_per_s, units))
 
 
 def _unit_headers(subscription: Subscription, left: int, reset_s: float | None) -> Headers:
