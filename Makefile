@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= $(or $(TRADEWIND_DATA),../shared/data)
 
-.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated reasons coverage privacy robustness fairness speech service recommend lock clean
+.PHONY: help install demo test check format quality bench serving generation peers faults corpus language tuning generated reasons coverage privacy robustness fairness speech service recommend translation lock clean
 
 help:
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -92,6 +92,9 @@ service: install  ## new intents by a few examples, search over 100,000 passages
 
 recommend: install  ## a recommender on $(DATA) beside simple ones, the best of a million items, seconds an epoch
 	$(BIN)/python benchmarks/recommendation.py --data $(DATA)
+
+translation: install  ## a translator on $(DATA) from scratch, beside a table of words; its speed beside transformers
+	$(BIN)/python benchmarks/translation.py --data $(DATA)
 
 lock: install  ## write requirements.lock from what .venv holds
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/\+cpu$$//' | grep -vE ' @ |^-e |^tradewind' > requirements.lock
