@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -215,6 +216,17 @@ def test_a_broken_witness_is_said_to_be_broken(written):
     (written / FILE).write_bytes(b"no parquet")
     with pytest.raises(ArtifactError, match="translations cannot be read"):
         recompute(written)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_report_without_baselines_and_resamples_holds_too(tmp_path, language):
+    alone = witness()
+    alone = replace(alone, said={"model": alone.said["model"]})
+    inputs = replace(report().inputs, witness=alone, settings=Evaluate(bootstrap=0, baselines=False), notes={})
+    write(evaluate_translation(inputs), tmp_path, language=language)
+    content = json.loads((tmp_path / JSON_FILE).read_text())
+    assert (content["lead"], content["figures"]["test"]["bleu"]["low"]) == (None, None)
+    assert recompute(tmp_path).holds
 
 
 def test_the_page_escapes_texts_and_has_no_address_outside(tmp_path):
