@@ -91,7 +91,7 @@ def page(browser, site):
             lang=lang, dir=direction, base=base, key=key or site.public, title="Help &lt;b&gt;desk"
         )
         context = browser.new_context()
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         made = context.new_page()
         made.troubles = []
         made.on("pageerror", lambda error: made.troubles.append(str(error)))
