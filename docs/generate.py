@@ -45,7 +45,7 @@ def _options(command: Any, name: str) -> list[str]:
 def _settings(model: type[BaseModel], place: str) -> list[str]:
     lines = []
     for name, field in model.model_fields.items():
-        dotted = f"{place}{name}"
+        dotted = f"{place}{field.alias or name}"
         inner = _models(field.annotation)
         words = [word for word in get_args(field.annotation) if isinstance(word, str)]
         values = " · ".join(words) or _named(field.annotation)

@@ -60,6 +60,7 @@ MISTAKES = [
     ("epochs: 5", "epochs: many", "9:11", "expected a whole number or auto"),
     ("epochs: 5", "lr: 0.1", "9:3", "Did you mean learning_rate?"),
     ("epochs: 5", "epochs: 0", "9:11", "greater than 0"),
+    ("train:\n", "translation: {from: en, to: de, form: fr}\ntrain:\n", "8:33", "Did you mean from?"),
     ('">= 0.77"', "0.77", "11:20", "no gate"),
     ("299 CNY", "299", "14:20", "no amount"),
     ("50/s", "50", "14:", "no rate"),

@@ -305,7 +305,7 @@ def _fields_at(place: Place) -> list[str]:
         found = _models_in(field.annotation) if field is not None else []
         if found:
             model = found[0]
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
