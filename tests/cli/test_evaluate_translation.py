@@ -84,3 +84,11 @@ def test_train_alone_makes_a_run(tmp_path):
     outcome = json.loads(done.stdout)
     assert outcome["metrics"]["validation"]["perplexity"] > 1
     assert set(outcome["artifacts"]) == {"dataset", "run"}
+
+
+def test_a_glossary_that_is_not_there_is_told_before_any_work(tmp_path):
+    (tmp_path / "tradewind.yaml").write_text(
+        json.dumps(SECTIONS | {"translation": {"from": "en", "to": "zh", "glossary": "no.csv"}})
+    )
+    found = CliRunner().invoke(app, ["run", "-C", str(tmp_path)])
+    assert getattr(found.exception, "code", "") == "data.glossary_missing"  # and not that there are no pairs

@@ -15,7 +15,8 @@ from tradewind.cli.train import train
 from tradewind.privacy import retraining
 
 _SHOWN = ("roc_auc", "pr_auc", "accuracy", "f1_macro", "recall", "log_loss", "ece", "rmse", "mae", "r2", "loss", "perplexity",
-          "bits_per_byte", "ndcg@10", "hit@10", "mrr@10", "sampled_ndcg@10", "sampled_hit@10", "coverage@10")  # fmt: skip
+          "bits_per_byte", "ndcg@10", "hit@10", "mrr@10", "sampled_ndcg@10", "sampled_hit@10", "coverage@10",
+          "bleu", "chrf", "length_ratio", "terms_kept", "cut", "repeated")  # fmt: skip
 
 
 def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: JsonOption = False) -> None:
@@ -63,5 +64,5 @@ def _summary(session: Session) -> None:
     console.print()
     for kind, folder in session.outcome.artifacts.items():
         shown = f"{folder}/report.html" if kind == "report" else folder
-        console.print(f"{kind:8} {shown}", markup=False)
-    console.print(f"{'seconds':8} {sum(session.outcome.seconds.values()):.1f}", markup=False)
+        console.print(f"{kind:10} {shown}", markup=False)
+    console.print(f"{'seconds':10} {sum(session.outcome.seconds.values()):.1f}", markup=False)

@@ -61,7 +61,7 @@ def build_translator(session: Session, parallel: Parallel, run: TranslationRun) 
     product, workspace = session.product, session.workspace
     translation = product.translation
     assert translation is not None
-    glossary = Glossary({}) if translation.glossary is None else read_glossary(session.folder / translation.glossary)
+    glossary = glossary_of(session)
     wanted = [one for one in PRECISIONS if one in product.release.precisions] or ["fp32"]
     made_of = {
         "format": FORMAT, "run": run.artifact.digest, "glossary": dict(glossary.terms), "beams": translation.beams,
@@ -85,6 +85,13 @@ def build_translator(session: Session, parallel: Parallel, run: TranslationRun) 
             assert artifact is not None
     session.outcome.artifacts["translator"] = str(artifact.folder)
     return Translator(artifact)
+
+
+def glossary_of(session: Session) -> Glossary:
+    """The product's terms. A verb asks before it trains: their mistakes cost no time then. Raises DataError."""
+    translation = session.product.translation
+    assert translation is not None
+    return Glossary({}) if translation.glossary is None else read_glossary(session.folder / translation.glossary)
 
 
 def _make(
