@@ -77,7 +77,7 @@ def test_a_translation_that_has_no_end_is_cut_and_says_so(engine):
     (ask,) = [engine.read("a b c d e f g h. " * 40, beams=1)]
     (found,) = engine.answer([ask])
     assert found.target_tokens <= ask.most + len(ask.pieces)
-    (stopped,) = engine.translator.translate([ask.pieces[0].source], beams=2, length_penalty=1.0, most=2)
+    (stopped,) = engine.translator.translate([ask.pieces[0].rounds[0]], beams=2, length_penalty=1.0, most=2)
     assert (len(stopped.ids), stopped.ended) == (2, False)
 
 
@@ -90,8 +90,8 @@ def test_more_beams_find_no_less_likely_sentence(engine, made_translator):
 
 def test_scores_are_those_of_the_tokens(engine):
     ask = engine.read(SENTENCE, beams=4, length_penalty=0.6)
-    (written,) = engine.translator.translate([ask.pieces[0].source], beams=4, length_penalty=0.6, most=40)
-    (each,) = engine.translator.log_probs([ask.pieces[0].source], [written.ids])
+    (written,) = engine.translator.translate([ask.pieces[0].rounds[0]], beams=4, length_penalty=0.6, most=40)
+    (each,) = engine.translator.log_probs([ask.pieces[0].rounds[0]], [written.ids])
     assert written.mean == pytest.approx(float(each.mean()), abs=1e-3)
 
 
@@ -117,14 +117,25 @@ def test_terms_of_a_request_go_before_those_of_the_release(engine):
 
 
 def test_a_term_is_written_as_often_as_it_stands_in_the_source(engine):
-    term = engine.tokenizer.frame.terms[0]
-    ask = engine.read("The teacher bought one red kite.")
-    piece = ask.pieces[0]
-    stuttered = Written((term, 300, term, term), -1.0, ended=True)
-    text, kept, terms = KeptTerms(engine.translator, engine.tokenizer, blank="").of(
-        piece.source, stuttered, piece.wanted
-    )
-    assert (kept.ids, text.count("纸鸢"), terms[0].how) == ((term, 300), 1, "written")
+    (piece,) = engine.read("The teacher bought one red kite.").pieces
+    term, bought = engine.tokenizer.frame.terms[0], engine.tokenizer.language.encode("买了。")
+    stuttered = Written((term, *bought, term, term), -1.0, ended=True)
+    kept = KeptTerms(engine.translator, engine.tokenizer, blank="")
+    text, written, terms = kept.of(piece.rounds, [stuttered], piece.wanted)
+    assert (text, terms[0].how) == ("纸鸢买了。", "written")
+    assert engine.tokenizer.decode(written.ids) == text
+
+
+def test_more_terms_than_tokens_are_translated_in_rounds(engine):
+    sentence = "The teacher bought three red books in Beijing yesterday."
+    glossary = {"teacher": "Q1", "red": "Q2", "books": "Q3", "Beijing": "Q4", "yesterday": "Q5"}
+    ask = engine.read(sentence, glossary=glossary)
+    assert len(ask.pieces[0].rounds) == 3
+    (found,) = engine.answer([ask])
+    assert [one.how for one in found.terms].count("written") >= 3
+    assert all(translation in found.text for translation in glossary.values())
+    assert found.text.startswith("Q1")
+    assert found.text.endswith("。")
 
 
 WORDS = sorted({one[0] for one in (*THINGS, *COLOURS) if one[0]} | {one[0].split()[-1] for one in PEOPLE})

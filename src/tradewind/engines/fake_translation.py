@@ -42,7 +42,7 @@ class FakeTranslator:
             terms.append(KeptTerm(text[found.start : found.end], found.translation, "written"))
             at = found.end
         words += text[at:].split()
-        piece = Piece(tuple(range(len(words))), Wanted((), ()), "")
+        piece = Piece((tuple(range(len(words))),), Wanted(), "")
         return _FakeAsk((piece,), beams or 4, length_penalty or 1.0, 2 * len(words), tuple(words), tuple(terms))
 
     def answer(self, asks: Sequence[Ask]) -> list[Translation]:

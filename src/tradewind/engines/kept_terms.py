@@ -1,24 +1,36 @@
-"""Terms of a glossary in a translation: where the model did not write one, it is put where the model finds it likeliest.
+"""Terms of a glossary in a translation, so many of them as there may be, each in its place.
 
-A term that has a token of its own in the source was taught to come back as that token, and is then written as the glossary
-says. Of any other, and of one that the search left out, every place of the translation is tried, in place of up to three tokens
-and between them, and the sentence that the model itself holds for the likeliest is taken. Not here: the search
-(`ctranslate.py`), finding terms in a source (`features/glossary.py`).
+A model that was taught terms as tokens writes such a token where the term goes, and there the translation is put that the
+glossary says. It knows few of them at once, so a source with more terms is translated in rounds, each with other terms as tokens,
+and what a later round writes differently about its own is taken over into the first. A term that no round wrote, or any term of
+a model that was taught none, is tried at every place, in place of up to three words and between them, and the sentence is taken
+that the model holds for the likeliest.
+
+Not here: the search (`ctranslate.py`), finding terms in a source (`features/glossary.py`). Legend: a unit is a word with the blanks
+before it, or a mark, which stands for term n: it is -1 - 2n, and -2 - 2n where a blank stands before it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from difflib import SequenceMatcher
+from itertools import pairwise
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from tradewind.engines.ctranslate import TokenTranslator, Written
 from tradewind.features.pair_tokenizer import PairTokenizer
+from tradewind.features.words import spans
 
-_WIDEST = 3  # tokens that a term may take the place of
+_WIDEST = 3  # words that a term may take the place of
 _MOST_TRIED = 400
+
+How: TypeAlias = Literal["written", "placed", "missing"]
+Ids: TypeAlias = tuple[int, ...]
+Units: TypeAlias = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,7 @@ class KeptTerm:
 
     source: str
     translation: str
-    how: Literal["written", "placed", "missing"]
+    how: How
 
     def to_json(self) -> dict[str, Any]:
         return {"source": self.source, "translation": self.translation, "kept": self.how != "missing", "how": self.how}
@@ -35,10 +47,11 @@ class KeptTerm:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Terms as the source has them with their translations; the first `tokens` of them have tokens of their own there."""
+    """Terms as the source has them with their translations. In round r the terms from r * `tokens` on are tokens, so many of them;
+    with 0 there is one round, and none is."""
 
-    sources: tuple[str, ...]
-    translations: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    translations: tuple[str, ...] = ()
     tokens: int = 0
 
 
@@ -48,67 +61,147 @@ class KeptTerms:
     def __init__(self, translator: TokenTranslator, tokenizer: PairTokenizer, *, blank: str) -> None:
         self._translator, self._tokenizer, self._blank = translator, tokenizer, blank
 
-    def of(self, source: Sequence[int], written: Written, wanted: Wanted) -> tuple[str, Written, list[KeptTerm]]:
-        """The text of a translation with its terms in it, its tokens, and how each term came there."""
-        written = self._once(source, written)
-        kept: list[KeptTerm] = []
-        places: list[int] = []
-        for place, (term, translation) in enumerate(zip(wanted.sources, wanted.translations, strict=True)):
-            how: Literal["written", "placed", "missing"] = "written"
-            if not self._has(written.ids, wanted, place):
-                better = self._placed(source, written, wanted, place, places)
-                how = "missing" if better is None else "placed"
-                written = better or written
-            if how != "missing":
-                places.append(place)
-            kept.append(KeptTerm(term, translation, how))
-        return self._text(written.ids, wanted), written, kept
+    def of(
+        self, sources: Sequence[Ids], written: Sequence[Written], wanted: Wanted
+    ) -> tuple[str, Written, list[KeptTerm]]:
+        """The text of a translation with its terms in it, its tokens, and how each term came there; `sources` and `written` are
+        those of the rounds."""
+        if not wanted.translations:
+            return self._tokenizer.decode(written[0].ids), written[0], []
+        rounds = [self._units(one.ids, wanted, number) for number, one in enumerate(written)]
+        units = rounds[0]
+        for one in rounds[1:]:
+            units = _merged(units, one)
+        how: list[How] = []
+        for place, translation in enumerate(wanted.translations):
+            there = place in _terms(units) or (not wanted.tokens and translation in _text(units, wanted))
+            how.append("written" if there else "placed")
+            if not there:
+                number = place // wanted.tokens if wanted.tokens else 0
+                units = self._placed(sources[number], units, rounds[number], wanted, place)
+        text = _text(units, wanted)
+        kept = [one if term in text else "missing" for one, term in zip(how, wanted.translations, strict=True)]
+        terms = [KeptTerm(*one) for one in zip(wanted.sources, wanted.translations, kept, strict=True)]
+        return text, self._scored(sources[0], written[0], units, wanted), terms
 
-    def _once(self, source: Sequence[int], written: Written) -> Written:
-        """A term that stands once in the source stands once in the translation: where it first was written."""
-        terms = self._tokenizer.frame.terms
-        ids = tuple(one for place, one in enumerate(written.ids) if one not in terms or one not in written.ids[:place])
-        if len(ids) == len(written.ids):
-            return written
+    # ---------------------------------------------------------------- its parts
+
+    def _units(self, ids: Ids, wanted: Wanted, number: int) -> Units:
+        """What a round wrote, with marks for the tokens of its terms. One that is written again stands for one that is not, as far
+        as there is any: a model may mix them up."""
+        first, tokens = number * wanted.tokens, self._tokenizer.frame.terms
+        terms = range(first, min(first + wanted.tokens, len(wanted.translations)))
+        missing = [place for place in terms if tokens[place - first] not in ids]
+        found: list[str | int] = []
+        begin = 0
+        for end in [*(place for place, one in enumerate(ids) if one in tokens), len(ids)]:
+            text = self._tokenizer.decode(ids[begin:end])
+            blank = bool(self._blank) and end < len(ids) and text.endswith(self._blank)
+            found += _words(text.removesuffix(self._blank) if blank else text)
+            begin = end + 1
+            if end == len(ids):
+                break
+            place = first + tokens.index(ids[end])
+            if place in terms and place not in _terms(found):
+                found.append(_mark(place, blank=blank))
+            elif missing:
+                found.append(_mark(missing.pop(0), blank=blank))
+        return tuple(found)
+
+    def _ids(self, units: Units, wanted: Wanted, number: int) -> Ids:
+        """As a target of a round: its marks are tokens, all other ones the words of their translations."""
+        first, encode, tokens = number * wanted.tokens, self._tokenizer.language.encode, self._tokenizer.frame.terms
+        found: list[int] = []
+        begin = 0
+        for end, one in enumerate(units):
+            place = _place(one)
+            if place is not None and first <= place < first + wanted.tokens:
+                found += encode(_text(units[begin:end], wanted) + (" " if _has_blank(one) else ""))
+                found.append(tokens[place - first])
+                begin = end + 1
+        return (*found, *encode(_text(units[begin:], wanted)))
+
+    def _scored(self, source: Ids, written: Written, units: Units, wanted: Wanted) -> Written:
+        spelled = tuple(self._tokenizer.language.encode(_text(units, wanted)))
+        ids = self._ids(units, wanted, 0)
+        if ids == written.ids:
+            return replace(written, ids=spelled)
         (found,) = self._translator.log_probs([source], [ids])
-        return replace(written, ids=ids, mean=float(found.mean()))
+        return replace(written, ids=spelled, mean=float(found.mean()))
 
-    def _text(self, ids: Sequence[int], wanted: Wanted) -> str:
-        return self._tokenizer.decode(ids, wanted.translations[: wanted.tokens])
+    def _placed(self, source: Ids, units: Units, said: Units, wanted: Wanted, place: int) -> Units:
+        """With a mark for this term where the model, by the `source` of the term's round, holds it for the likeliest; where that
+        round `said` it, only where the two differ there."""
+        luck = [one for one in wanted.translations[:place] if not wanted.tokens and one in _text(units, wanted)]
+        texts = {one: _text(one, wanted) for one in self._trials(units, place, *_differing(units, said, place))}
+        tried = [one for one, text in texts.items() if all(word in text for word in luck)]
+        if self._blank:
+            apart = re.compile(rf"(?<!\w){re.escape(wanted.translations[place])}(?!\w)")
+            tried = [one for one in tried if apart.search(texts[one])] or tried
+        number = place // wanted.tokens if wanted.tokens else 0
+        found = self._translator.log_probs([source] * len(tried), [self._ids(one, wanted, number) for one in tried])
+        # Sums alone would rather leave words out, means rather say them twice (LAB.md).
+        return tried[int(np.argmax([one.sum() / len(one) ** 0.5 for one in found]))]
 
-    def _has(self, ids: Sequence[int], wanted: Wanted, place: int) -> bool:
-        if place < wanted.tokens:
-            return self._tokenizer.frame.terms[place] in ids
-        return wanted.translations[place] in self._text(ids, wanted)
+    def _trials(self, units: Units, place: int, begin: int, end: int) -> Iterator[Units]:
+        """A mark at every place, in long texts and for later terms at some, and always at the end, where nothing is lost for it;
+        in the midst of a language with blanks also behind one. No other mark goes."""
+        step = 1 + (end - begin) * (_WIDEST + 1) * (1 + place) // _MOST_TRIED
+        for start in [*range(begin, end, step), end]:
+            for blank in (False, True) if start and self._blank else (False,):
+                for width in range(min(_WIDEST, end - start) + 1):
+                    if not _terms(units[start : start + width]):
+                        yield (*units[:start], _mark(place, blank=blank), *units[start + width :])
 
-    def _placed(
-        self, source: Sequence[int], written: Written, wanted: Wanted, place: int, places: Sequence[int]
-    ) -> Written | None:
-        """The likeliest translation with this term in it in which the `places` before it still stand."""
-        tried = [
-            ids for ids in self._trials(written.ids, wanted, place, most=_MOST_TRIED // (1 + len(places)))
-            if all(self._has(ids, wanted, one) for one in (*places, place))
-        ]  # fmt: skip
-        if not tried:
-            return None
-        found = self._translator.log_probs([source] * len(tried), tried)
-        means = [float(one.mean()) for one in found]
-        best = int(np.argmax(means))
-        return replace(written, ids=tried[best], mean=means[best])
 
-    def _trials(self, ids: tuple[int, ...], wanted: Wanted, place: int, *, most: int) -> Iterator[tuple[int, ...]]:
-        """The term at every place, in long texts at some, and always at the end, where nothing is lost for it."""
-        step = 1 + len(ids) * (_WIDEST + 1) // most
-        for start in [*range(0, len(ids), step), len(ids)]:
-            for term in self._spellings(wanted, place, begins=start == 0):
-                for width in range(min(_WIDEST, len(ids) - start) + 1):
-                    yield ids[:start] + term + ids[start + width :]
+# ---------------------------------------------------------------- units
 
-    def _spellings(self, wanted: Wanted, place: int, *, begins: bool) -> list[tuple[int, ...]]:
-        """The term's tokens; in the midst of a language with blanks also behind one."""
-        blanks = [""] if begins or not self._blank else ["", self._blank]
-        encode = self._tokenizer.language.encode
-        if place < wanted.tokens:
-            token = self._tokenizer.frame.terms[place]
-            return [(*encode(blank), token) for blank in blanks]
-        return [tuple(encode(blank + wanted.translations[place])) for blank in blanks]
+
+def _words(text: str) -> list[str]:
+    """The words of a text, each with the blanks before it; put together they are the text."""
+    ends = [0, *(end for _, end in spans(text)), len(text)]
+    return [text[begin:end] for begin, end in pairwise(ends) if begin < end]
+
+
+def _mark(place: int, *, blank: bool) -> int:
+    return -1 - 2 * place - blank
+
+
+def _place(unit: str | int) -> int | None:
+    return None if isinstance(unit, str) else (-1 - unit) // 2
+
+
+def _has_blank(unit: str | int) -> bool:
+    return isinstance(unit, int) and (-1 - unit) % 2 == 1
+
+
+def _terms(units: Sequence[str | int]) -> set[int]:
+    """The terms whose marks stand there."""
+    return {place for one in units if (place := _place(one)) is not None}
+
+
+def _text(units: Sequence[str | int], wanted: Wanted) -> str:
+    return "".join(
+        one if isinstance(one, str) else " " * _has_blank(one) + wanted.translations[(-1 - one) // 2] for one in units
+    )
+
+
+def _merged(units: Units, other: Units) -> Units:
+    """`units` with what `other` says in the stead of as many around its own marks, as far as no mark is lost."""
+    found: list[str | int] = []
+    for tag, begin, end, start, stop in _differences(units, other):
+        brings = tag != "equal" and _terms(other[start:stop]) and not _terms(units[begin:end])
+        found += other[start:stop] if brings else units[begin:end]
+    return tuple(found)
+
+
+def _differing(units: Units, other: Units, place: int) -> tuple[int, int]:
+    """Where in `units` something else stands than the mark that `other` has; anywhere if it has none."""
+    for _, begin, end, start, stop in _differences(units, other):
+        if place in _terms(other[start:stop]):
+            return begin, end
+    return 0, len(units)
+
+
+def _differences(units: Units, other: Units) -> Sequence[tuple[str, int, int, int, int]]:
+    return SequenceMatcher(None, units, other, autojunk=False).get_opcodes()

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tradewind.engines.ctranslate import TokenTranslator, Written
 from tradewind.engines.kept_terms import KeptTerm, KeptTerms, Wanted
@@ -28,10 +28,13 @@ from tradewind.release.translation import TOKENIZER, TranslatorFacts, read_facts
 MOST_BEAMS = 16
 _LEAST_PIECE = 16  # tokens: training on single words is no reason to cut every sentence
 _GLOSSARIES = 64
+_MOST_TERMS = 32  # of one piece
 _SLACK, _TIMES = (
     16,
     2.5,
 )  # a translation may have so many tokens, and so many times those that are usual, before it is cut off
+
+_Place: TypeAlias = tuple[int, int, int]  # which text, which piece of it, which round
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,10 @@ class Translation:
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of a text in tokens, and what of a glossary is wanted in it; `behind` stands between it and the next."""
+    """A piece of a text in tokens, once for each round that its terms take, and what of a glossary is wanted in it; `behind`
+    stands between it and the next."""
 
-    source: tuple[int, ...]
+    rounds: tuple[tuple[int, ...], ...]
     wanted: Wanted
     behind: str
 
@@ -76,7 +80,7 @@ class Ask:
 
     @property
     def source_tokens(self) -> int:
-        return sum(len(one.source) for one in self.pieces)
+        return sum(len(one.rounds[0]) for one in self.pieces if one.rounds)
 
 
 class TranslationEngine:
@@ -138,23 +142,20 @@ class TranslationEngine:
         read = tuple(
             self._piece(one.text, one.behind, known) for one in pieces(text, size=self._size, most=self._longest)
         )
-        return Ask(read, beams, length_penalty, sum(self._most(len(one.source)) + 1 for one in read if one.source))
+        most = sum(self._most(len(one.rounds[0])) + 1 for one in read if one.rounds)
+        return Ask(read, beams, length_penalty, most)
 
     def answer(self, asks: Sequence[Ask]) -> list[Translation]:
         """Translations of texts that were read, in order; whatever their settings, in as few batches as can be."""
-        written: dict[tuple[int, int], Written] = {}
-        groups: dict[tuple[int, float, int], list[tuple[int, int]]] = defaultdict(list)
+        written: dict[_Place, Written] = {}
+        groups: dict[tuple[int, float, int], list[_Place]] = defaultdict(list)
         for row, ask in enumerate(asks):
             for place, piece in enumerate(ask.pieces):
-                if piece.source:
-                    groups[ask.beams, ask.length_penalty, self._most(len(piece.source))].append((row, place))
+                for number, source in enumerate(piece.rounds):
+                    groups[ask.beams, ask.length_penalty, self._most(len(source))].append((row, place, number))
         for (beams, penalty, most), places in groups.items():
-            found = self.translator.translate(
-                [asks[row].pieces[place].source for row, place in places],
-                beams=beams,
-                length_penalty=penalty,
-                most=most,
-            )
+            sources = [asks[row].pieces[place].rounds[number] for row, place, number in places]
+            found = self.translator.translate(sources, beams=beams, length_penalty=penalty, most=most)
             written |= dict(zip(places, found, strict=True))
         return [self._whole(ask, row, written) for row, ask in enumerate(asks)]
 
@@ -164,29 +165,30 @@ class TranslationEngine:
         return len(self.tokenizer.source(text))
 
     def _piece(self, text: str, behind: str, glossary: Glossary) -> Piece:
-        found = glossary.find(text)
         if not text:
-            return Piece((), Wanted((), ()), behind)
-        tokens, free = found[: self.facts.terms], found[self.facts.terms :]
-        shown = tuple(text[one.start : one.end] for one in found)
-        return Piece(
-            tuple(self.tokenizer.source(text, tokens)),
-            Wanted(shown, tuple(one.translation for one in found), tokens=len(found) - len(free)),
-            behind,
+            return Piece((), Wanted(), behind)
+        found, tokens = glossary.find(text)[:_MOST_TERMS], self.facts.terms
+        rounds = [found[start : start + tokens] for start in range(0, len(found), tokens)] if tokens and found else [[]]
+        wanted = Wanted(
+            tuple(text[one.start : one.end] for one in found),
+            tuple(one.translation for one in found),
+            tokens if rounds else 0,
         )
+        return Piece(tuple(tuple(self.tokenizer.source(text, some)) for some in rounds), wanted, behind)
 
     def _most(self, source: int) -> int:
         """Target tokens that may come of so many source tokens: alike for sources of like length, so that they share a batch."""
         step = 1 << max(4, (source - 1).bit_length())
         return max(1, min(self._room, round(_TIMES * max(1.0, self.facts.growth) * step) + _SLACK))
 
-    def _whole(self, ask: Ask, row: int, written: Mapping[tuple[int, int], Written]) -> Translation:
+    def _whole(self, ask: Ask, row: int, written: Mapping[_Place, Written]) -> Translation:
         texts: list[str] = []
         terms: list[KeptTerm] = []
         total, count, cut = 0.0, 0, False
         for place, piece in enumerate(ask.pieces):
-            if piece.source:
-                text, found, kept = self._kept.of(piece.source, written[row, place], piece.wanted)
+            if piece.rounds:
+                said = [written[row, place, number] for number in range(len(piece.rounds))]
+                text, found, kept = self._kept.of(piece.rounds, said, piece.wanted)
                 texts.append(text)
                 terms += kept
                 tokens = len(found.ids) + 1
