@@ -60,6 +60,12 @@ VERBS = {
         extra="serve",
     ),
     "serve": Verb("serve", "Serve releases over HTTP with keys, plans and exact metering.", _USE, extra="serve"),
+    "stream": Verb(
+        "stream",
+        "Decide on transactions from a file that grows, from a pipe or from Kafka, as they come.",
+        _USE,
+        extra="serve",
+    ),
     "account": Verb("account", "Customers: their members, plans and subscriptions.", _SELL, extra="serve"),
     "key": Verb(
         "key", "API keys of customers and of the operator; the key pair that signs releases.", _SELL, extra="serve"

@@ -4,22 +4,20 @@
     {"id", "model", "release", "price_version", "decision", "score", "reasons", "windows", "ignored", "review", "usage"}
 
 The order: the row is checked, its windows are read and the transaction becomes an event in one step, then the model is
-asked. What is answered is on the disk before the reply leaves. Not here: the state of windows (`window_feed.py`), which
-action is best (`features/actions.py`), the queue (`business/reviews.py`).
+asked. What is answered is on the disk before the reply leaves. Not here: the steps themselves (`deciding.py`), the state of
+windows (`window_feed.py`), which action is best (`features/actions.py`), the queue (`business/reviews.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from tradewind.engines.beside import Wanted
-from tradewind.errors import InputError
-from tradewind.features.actions import Action
 from tradewind.server.asking import read_request
+from tradewind.server.deciding import deciding, for_review, judge, look, rests_on
 from tradewind.server.desk import Desk, Work
 from tradewind.server.gate import Reply
-from tradewind.server.served import Labelled, Served
 from tradewind.server.wire import Receive, Row, Scope, Send, encode
 
 ROUTE = "/v1/decisions"
@@ -48,24 +46,22 @@ class Decisions:
         if ticket.replay is not None:
             return ticket.replay
         try:
-            served = _deciding(await desk.find_table(work, name, pinned or None))
-            seen, ignored = await self._seen(work, served, row)
-            (answer,) = await desk.answers(work, served, [seen])
-            label, probabilities = cast(Labelled, answer)
-            score = probabilities[served.classes.index(cast(str, served.decision.positive))]
-            action = _action(served, row, label, probabilities, score)
+            served = deciding(await desk.find_table(work, name, pinned or None))
+            looked = look(served, row)
+            if served.windows is not None:
+                feed = await desk.window_feed(work, served.product, served.windows)
+                looked = looked.with_windows(feed.ask_and_take(feed.of(row)))
+            (answer,) = await desk.answers(work, served, [looked.seen])
+            verdict = judge(served, row, answer)
             content: dict[str, Any] = {
                 "id": work.request_id, "model": served.product, "release": served.release,
-                "price_version": ticket.price_version, "decision": action, "score": score,
+                "price_version": ticket.price_version, "decision": verdict.action, "score": verdict.score,
             }  # fmt: skip
-            if explained is True or (explained is None and action != "allow"):
-                (beside,) = await desk.aside(work, served.beside.of, [seen], Wanted(reasons=0))
+            if verdict.explains(explained):
+                (beside,) = await desk.aside(work, served.beside.of, [looked.seen], Wanted(reasons=0))
                 content["reasons"] = beside["reasons"]
-            if served.windows is not None:
-                content["windows"] = {name: seen[name] for name in served.windows.names}
-            if ignored:
-                content["ignored"] = ignored
-            if action == "review" and desk.queue is not None:
+            content |= rests_on(served, looked)
+            if verdict.action == "review" and desk.queue is not None:
                 content["review"] = await desk.aside(work, self._queued, work, row, content)
             content["usage"] = {"units": 1}
             out = encode(content)
@@ -75,48 +71,12 @@ class Decisions:
             if work.settled is None:
                 desk.gate.release(ticket)
             raise
-        served.drift.note(score)
+        served.drift.note(verdict.score)
         return reply
-
-    async def _seen(self, work: Work, served: Served, row: Row) -> tuple[Row, list[str]]:
-        """What the model sees of a transaction, and the names that nobody reads. The transaction is an event afterwards."""
-        windows, reads = served.windows, served.reads
-        if windows is None:
-            return {name: value for name, value in row.items() if name in reads}, sorted(row.keys() - served.knows)
-        for name in windows.names:
-            if name in row:
-                raise InputError(
-                    f"{name} is a window, which is computed here.", code="window_given", where=name, hint="Leave it out."
-                )  # fmt: skip
-        seen = {name: value for name, value in row.items() if name in reads}
-        served.check([seen or dict.fromkeys(windows.names)])
-        feed = await self._desk.window_feed(work, served.product, windows)
-        found = feed.ask_and_take(feed.of(row))
-        seen |= {name: None if value != value else value for name, value in found.items()}
-        return seen, sorted(row.keys() - served.knows)
 
     def _queued(self, work: Work, row: Row, content: Mapping[str, Any]) -> str:
         assert self._desk.queue is not None
-        kept = {"transaction": row, "windows": content.get("windows", {}), "reasons": content.get("reasons", [])}
         return self._desk.queue.add(
             work.account, product=work.product, release=work.release, request_id=work.request_id,
-            score=content["score"], content=kept,
+            score=content["score"], content=for_review(row, content),
         )  # fmt: skip
-
-
-def _deciding(served: Served) -> Served:
-    if served.decision.positive is None:
-        raise InputError(
-            f"{served.product} does not tell two classes apart.", code="model_task", where="model",
-            hint="Decisions are for products of two classes; ask POST /v1/predict.",
-        )  # fmt: skip
-    return served
-
-
-def _action(served: Served, row: Row, label: str, probabilities: list[float], score: float) -> Action:
-    """By the costs of the product file; without any, positive is refused, and what the model abstains from is reviewed."""
-    if served.actions is not None:
-        return served.actions.of(score, row)
-    if served.abstain_below is not None and max(probabilities) < served.abstain_below:
-        return "review"
-    return "refuse" if label == served.decision.positive else "allow"

@@ -18,22 +18,22 @@ _DECODER = msgspec.json.Decoder()
 _MOST_SHOWN = 60
 
 
-def decode_object(body: bytes) -> Fields:
-    """The fields of a body. Raises InputError (json, field)."""
+def decode_object(body: bytes, *, what: str = "body") -> Fields:
+    """The fields of a body, or of what else it is. Raises InputError (json, field)."""
     try:
         content = _DECODER.decode(body)
     except (ValueError, RecursionError) as error:
-        raise bad_json(error) from None
+        raise bad_json(error, what=what) from None
     refuse_doubles(body)
-    return Fields(content, "")
+    return Fields(content, "", what=what)
 
 
 class Fields:
     """One JSON object; `where` is its place in the request ("" for the whole). Raises InputError `field` for a wrong kind."""
 
-    def __init__(self, content: object, where: str) -> None:
+    def __init__(self, content: object, where: str, *, what: str = "body") -> None:
         if not isinstance(content, dict):
-            found = f"{where} is" if where else "The body is"
+            found = f"{where} is" if where else f"The {what} is"
             raise InputError(f"{found} {kind_of(content)}, but must be an object.", code="field", where=where or None)
         self.content: dict[str, Any] = content
         self.where = where

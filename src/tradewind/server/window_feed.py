@@ -59,9 +59,12 @@ class WindowFeed:
     def events(self) -> int:
         return self._state.events
 
-    def of(self, row: Mapping[str, object]) -> Event:
-        """The event of a row, with hashes in place of words. Raises DataError time_missing."""
+    def of(self, row: Mapping[str, object], *, name: str | None = None) -> Event:
+        """The event of a row, with hashes in place of words; `name` is its id where the row bears none. Raises DataError
+        time_missing."""
         event = self.windows.event(row)
+        if event.id is None:
+            event = replace(event, id=name)
         seal = self._seal
         return replace(
             event,

@@ -170,13 +170,13 @@ def refuse_doubles(body: bytes) -> None:
         raise bad_json(error) from None
 
 
-def bad_json(error: Exception) -> InputError:
+def bad_json(error: Exception, *, what: str = "body") -> InputError:
     if isinstance(error, RecursionError):
         return InputError("The JSON is nested too deep.", code="json")
     if isinstance(error, UnicodeError):
-        return InputError("The body is not UTF-8.", code="json")
+        return InputError(f"The {what} is not UTF-8.", code="json")
     reason = str(error).removeprefix("JSON is malformed: ") or "it cannot be read"
-    return InputError(f"The body is no JSON: {reason[:200]}.", code="json")
+    return InputError(f"The {what} is no JSON: {reason[:200]}.", code="json")
 
 
 async def answer(
