@@ -198,6 +198,12 @@ def test_an_epoch_goes_on_where_it_stopped_and_the_next_is_another(pairs):
     assert [batch.rows.tolist() for batch in batches.epoch(4)] != whole
 
 
+def test_batches_have_few_shapes_and_little_padding(pairs):
+    seen = list(PairBatches(*pairs.split("train"), tokens=800, seed=1, shuffle=True).epoch(0))
+    assert {side.shape[1] % 4 for batch in seen for side in (batch.source, batch.target, batch.next)} == {0}
+    assert len({(batch.source.shape, batch.target.shape) for batch in seen}) < len(seen) / 3
+
+
 def test_what_is_learnt_is_the_token_one_place_on(pairs):
     batch = next(PairBatches(*pairs.split("train"), tokens=400, shuffle=False).epoch(0))
     frame = pairs.tokenizer.frame

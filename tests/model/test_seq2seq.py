@@ -67,6 +67,14 @@ def test_a_folder_that_was_saved_opens_in_transformers(reference, tmp_path_facto
     torch.testing.assert_close(theirs(opened, *batch()), theirs(model, *batch()))
 
 
+@torch.no_grad()
+def test_a_batch_may_be_padded_beyond_the_context_to_a_whole_width():
+    config = Seq2SeqConfig(50, 32, 1, 1, 2, 2, 48, 48, context=7, start=2, eos=2, pad=1)
+    model, (source, there, target) = Seq2Seq(config).eval(), batch()
+    wide = [F.pad(one, (0, 8 - one.shape[1])) for one in (source, there, target)]
+    torch.testing.assert_close(model(*wide)[:, :5], model(source, there, target), atol=1e-5, rtol=1e-5)
+
+
 def test_the_loss_is_torchs_with_smoothing_and_without_what_is_not_learnt(reference):
     _, folder = reference
     model, (source, there, target) = open_seq2seq(folder), batch()

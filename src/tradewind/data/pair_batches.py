@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from tradewind.data.sequences import NO_TARGET
 
 Index = NDArray[np.int64]
 _ORDER, _BATCHES = 21, 22  # separate streams of random numbers
+# Widths are whole fours: of few shapes a processor makes its code for products once, of many again and again (LAB.md).
+_WIDTHS = 4
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,10 @@ class PairBatches:
 
     def batch(self, rows: Index) -> TranslationBatch:
         """The pairs at `rows` of the split."""
-        source, target = (side.pad(rows).astype(np.int64) for side in (self._source, self._target))
         read, written = (side.lengths[rows] for side in (self._source, self._target))
+        source = self._source.pad(rows, multiple=_WIDTHS).astype(np.int64)
+        target = np.zeros((len(rows), _whole(int(written.max()) - 1) + 1), np.int64)
+        target[:, : written.max()] = self._target.pad(rows)
         following = target[:, 1:].copy()
         place_T = np.arange(following.shape[1])
         following[(place_T >= (written - 1)[:, None]) | (place_T < self.given - 1)] = NO_TARGET
@@ -93,9 +97,10 @@ class PairBatches:
         return TranslationBatch(source, there, target[:, :-1], following, rows)
 
     def _by_length(self, rows: Index) -> Index:
-        """Stable: pairs of equal lengths stay in the order they came in, so that each epoch puts others together."""
-        read, written = self._source.lengths[rows], self._target.lengths[rows]
-        return rows[np.lexsort((read, written))]
+        """By the wider side first. Stable: pairs of like widths stay in the order they came in, so that each epoch puts others
+        together."""
+        read, written = _whole(self._source.lengths[rows]), _whole(self._target.lengths[rows] - 1)
+        return rows[np.lexsort((read, written, np.maximum(read, written)))]
 
     @cached_property
     def _sorted(self) -> Index:
@@ -105,7 +110,15 @@ class PairBatches:
     def _ends(self) -> Index:
         """Where in the order of lengths each batch ends: the same in every epoch."""
         longest = np.maximum(self._source.lengths, self._target.lengths - 1)[self._sorted]
-        return np.array(_cut(longest.tolist(), self.tokens), dtype=np.int64)
+        return np.array(_cut(_whole(longest).tolist(), self.tokens), dtype=np.int64)
+
+
+_Lengths = TypeVar("_Lengths", int, Index)
+
+
+def _whole(lengths: _Lengths) -> _Lengths:
+    """Lengths, one or many, as widths."""
+    return -(-lengths // _WIDTHS) * _WIDTHS
 
 
 def _cut(lengths: Sequence[int], most: int) -> list[int]:

@@ -23,6 +23,8 @@ from tradewind.model.cross_entropy import LossSum, summed_cross_entropy
 from tradewind.model.masks import Masks
 from tradewind.model.seq2seq_config import Seq2SeqConfig
 
+_WIDTHS = 8
+
 _Part: TypeAlias = Callable[[Tensor], Tensor]
 _ACTIVATIONS: dict[str, _Part] = {"relu": F.relu, "gelu": F.gelu, "swish": F.silu}
 
@@ -119,7 +121,8 @@ class _Stack(nn.Module):
         self.config, self.masks = config, masks
         self._shared = (shared,)  # in a tuple: the table is the model's, not a part of each stack
         behind = config.pad if config.norm_first else None
-        places_TD = torch.from_numpy(sines(config.context, config.width, behind=behind))
+        count = -(-config.context // _WIDTHS) * _WIDTHS  # batches come in whole widths
+        places_TD = torch.from_numpy(sines(count, config.width, behind=behind))
         self.register_buffer("positions", places_TD, persistent=False)
 
     def forward(self, tokens_BT: Tensor, memory_BSD: Tensor | None, there_B11S: Tensor | None) -> Tensor:

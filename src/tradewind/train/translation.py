@@ -32,7 +32,7 @@ from tradewind.train.translation_defaults import TranslationFacts, dropout_of, p
 from tradewind.train.translation_golden import write_golden
 from tradewind.train.translation_task import TranslationTask
 
-FORMAT = 1
+FORMAT = 2
 _NOT_IN_DIGEST = {"checkpoint", "sinks", "threads", "max_minutes"}  # how a run is made, not what comes out of it
 _HELD_TOKENS = 8192
 _MOST_THREADS = 16
