@@ -124,6 +124,16 @@ def make_talking_release(workspace: Workspace, *, product="helpdesk", passages=P
     return version
 
 
+class Told:
+    """Who is told of what waits for a person, in memory."""
+
+    def __init__(self):
+        self.events = []
+
+    def tell(self, product, event):
+        self.events.append((product, event))
+
+
 @dataclass
 class Site:
     """A server that talks, with what stands behind it and a client before it."""
@@ -170,7 +180,9 @@ def talking(
         extra_routers=[account.router, admin.router, widget.router],
     )  # fmt: skip
     script = Script(product, Conversation.model_validate({**SETTINGS, **(settings or {})}), answers)
-    talks = Talks.of(app.desk, database, home / "vault", [script, *more], environment=environment or {})
+    talks = Talks.of(
+        app.desk, database, home / "vault", [script, *more], environment=environment or {}, outgoing=Told()
+    )
     state = app.rest.state
     state.database, state.plans, state.settle, state.talks = database, {}, lambda: None, talks
     state.authenticate = lambda header: Authenticator(database).access(header)

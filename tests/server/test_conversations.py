@@ -92,6 +92,17 @@ def test_what_nobody_knows_costs_nothing_and_leads_to_a_person(site, chat):
     assert site.gate.reserved == {}
 
 
+def test_a_handoff_is_told_once_without_a_word_of_the_customer(site, chat):
+    for _ in range(2):  # the same message again, as after a lost reply
+        site.say(chat, "I want to talk to a human", headers={"idempotency-key": "k1"})
+    site.say(chat, "hello?")
+    told = [one for one in site.talks.outgoing.events if one[1]["conversation"] == chat["id"]]
+    expected = {
+        "event": "handoff", "product": "helpdesk", "conversation": chat["id"], "queue": "support", "intent": None, "language": "en",
+    }  # fmt: skip
+    assert told == [("helpdesk", expected)]
+
+
 @pytest.mark.parametrize("text", ["Can I talk to a HUMAN please", "转人工", "I want to complain"])
 def test_who_asks_for_a_person_or_complains_gets_one(site, chat, text):
     told = site.say(chat, text)

@@ -3,7 +3,9 @@
 import numpy as np
 
 from tradewind.features.drift import Reference
-from tradewind.server.drift_watch import LEAST, WINDOW, DriftWatch
+from tradewind.server.drift_watch import Bounds, DriftWatch
+
+WINDOW, LEAST = Bounds().window, Bounds().least
 
 
 def scores(rows, *, shift=0.0, seed=0):
@@ -41,3 +43,13 @@ def test_moved_scores_raise_one_alarm_which_ends_when_they_are_back():
 
 def test_a_release_without_a_reference_is_not_watched():
     assert not note(DriftWatch(None), scores(WINDOW, shift=3))
+
+
+def test_how_far_and_over_how_many_is_what_the_product_says():
+    near = DriftWatch(Reference.of(scores(5000)), Bounds(psi=0.01, window=400, least=300))
+    far = DriftWatch(Reference.of(scores(5000)), Bounds(psi=5.0, window=400, least=300))
+    assert note(near, scores(300, shift=1, seed=1))
+    assert near.told("cards", "v1")["bound"] == 0.01
+    assert not note(far, scores(300, shift=1, seed=1))
+    note(near, scores(4000, seed=3))
+    assert near.latest.rows == 400

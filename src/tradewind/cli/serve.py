@@ -75,6 +75,11 @@ def command(
             retentions={one.product.product: _retention(one) for one in sessions},
             kept=tuple(_kept(one) for one in sessions),
             notices=tuple(_load("tradewind.cli.notice").notice_of(one.product) for one in sessions),
+            hooks={
+                one.product.product: hook
+                for one in sessions
+                if (hook := _load("tradewind.cli.alerts").hook_of(one.product))
+            },
             scripts=tuple(script for one in sessions if (script := _script(one)) is not None),
             issuer=sessions[0].product.serve.seller if sessions[0].product.serve.seller.name else None,
             open_to_all=open_to_all,
@@ -124,6 +129,7 @@ def _place(serving: Any, session: Session) -> Any:
     return serving.Place(
         session.workspace, abstain_below=serve.abstain_below, writing=writing,
         texts=texts if said.texts or said.fallback else None,
+        drift=_load("tradewind.cli.alerts").bounds_of(session.product),
         outside=None if scope is None else scope.label, accept=0.95 if scope is None else scope.accept,
     )  # fmt: skip
 

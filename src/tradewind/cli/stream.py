@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import sys
 import threading
@@ -24,6 +25,7 @@ import typer
 
 from tradewind.business import accounts
 from tradewind.business.database import Database, default_url
+from tradewind.cli.alerts import bounds_of, hook_of
 from tradewind.cli.office import database_exists
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, emit
 from tradewind.cli.stream_books import Books
@@ -35,6 +37,7 @@ from tradewind.privacy.subjects import SubjectKey
 from tradewind.privacy.vault import Vault
 from tradewind.server.deciding import decide, deciding, for_review
 from tradewind.server.fields import decode_object
+from tradewind.server.outgoing import Outgoing
 from tradewind.server.review_queue import StoredQueue
 from tradewind.server.served import Served
 from tradewind.server.serving import Place, Shelf
@@ -77,7 +80,9 @@ def command(
     stop = threading.Event()
     with ExitStack() as ends, _stopping(stop):
         # 1. The release, which follows what is promoted, and the state of its windows.
-        shelf = Shelf([Place(session.workspace, abstain_below=session.product.serve.abstain_below)], log=_told(session))
+        serve, told = session.product.serve, _told(session)
+        place = Place(session.workspace, abstain_below=serve.abstain_below, drift=bounds_of(session.product))
+        shelf = Shelf([place], log=told)
         ends.callback(shelf.close)
         name = session.product.product
         if name not in shelf.open().products:
@@ -87,7 +92,10 @@ def command(
             )  # fmt: skip
         home = session.workspace.home
         feeds = Feeds(home / "events", SubjectKey.open(home).sealed)
-        watcher = Watcher(shelf, feeds, log=_told(session))
+        hook = hook_of(session.product)
+        outgoing = Outgoing({} if hook is None else {name: hook}, os.environ, log=told)
+        ends.callback(outgoing.stop)
+        watcher = Watcher(shelf, feeds, log=told, outgoing=outgoing)
         ends.callback(watcher.stop)
         # 2. Who waits for what must be looked at.
         whose, queue = _customer(session, account, ends)
@@ -103,6 +111,7 @@ def command(
         if isinstance(rows, KafkaRows):
             rows.leaving(work.keep)
         shelf.watch()
+        outgoing.start()
         watcher.start()
         for taken in rows.rows():
             work.do(taken)

@@ -6,6 +6,7 @@ Not here: plans and prices (`tariff.py`).
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -80,6 +81,42 @@ class OutOfScope(Section):
     )
 
 
+class Drift(Section):
+    """When scores of a service have moved from those that the release was measured by. Each worker looks at its own answers."""
+
+    bound: Annotated[float, Field(gt=0)] = Field(
+        0.2, description="Population stability index from which on it is told, where chance does not explain it"
+    )
+    window: Positive = Field(2000, description="Latest answers that are compared")
+    least: Positive = Field(500, description="Answers before anything is said")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Drift:
+        if self.least > self.window:
+            raise ValueError(f"least ({self.least}) is above window ({self.window}): nothing would ever be said")
+        return self
+
+
+class Webhook(Section):
+    """Where a person is told of what waits for one. Signed after Standard Webhooks."""
+
+    url: str = Field(pattern=r"^https?://\S+$", description="An address of yours; http only on this machine")
+    secret_env: str = Field(
+        "TRADEWIND_WEBHOOK_SECRET", pattern=r"^[A-Z][A-Z0-9_]{0,99}$",
+        description="The environment variable that holds the secret: whsec_ and 24 to 64 bytes in base64",
+    )  # fmt: skip
+    events: list[Literal["score_drift", "handoff"]] = Field(
+        ["score_drift", "handoff"], min_length=1, description="What is told"
+    )
+
+    @model_validator(mode="after")
+    def _sealed(self) -> Webhook:
+        host = urlsplit(self.url).hostname
+        if self.url.startswith("http:") and host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError(f"http to {host} is read by anybody on the way: write https")
+        return self
+
+
 class Serve(Section):
     plans: dict[str, Plan] = Field(default_factory=dict)
     machine_hour: PriceField | None = Field(
@@ -114,6 +151,8 @@ class Serve(Section):
     answers: Answers = Field(Answers(), description="Classification: the text that is said for each class")
     store: Store = Store()
     seller: Seller = Seller()
+    drift: Drift = Drift()
+    webhook: Webhook | None = Field(None, description="Where score_drift and handoff are told")
     conversation: ConversationField = Field(
         None, description="Whether it talks with people, and how; true for every default"
     )

@@ -15,6 +15,7 @@ from tradewind.release import encoder, language, recommender, translation
 from tradewind.release.bundle import task_of
 from tradewind.release.registry import Version
 from tradewind.server.answer_texts import AnswerTexts
+from tradewind.server.drift_watch import Bounds
 from tradewind.server.served import Served, open_release
 from tradewind.server.served_encoder import ServedEncoder, open_encoder
 from tradewind.server.served_language import LoadEngine, ServedLanguage, Writing, open_language
@@ -36,6 +37,7 @@ class Opening:
     texts: AnswerTexts | None = None
     outside: str | None = None  # the label of what belongs to no class
     accept: float = 0.95
+    drift: Bounds = field(default_factory=Bounds)
     writing: Writing = field(default_factory=Writing)
     threads: int = 1
     load_engine: LoadEngine = load_generator
@@ -49,7 +51,7 @@ def open_item(folder: Path, version: Version, opening: Opening) -> Item:
 def _predictor(folder: Path, version: Version, opening: Opening) -> Item:
     served = open_release(
         folder, version, executor=opening.executor, public_key=opening.public_key, threads=opening.threads,
-        abstain_below=opening.abstain_below, texts=opening.texts, outside=opening.outside, accept=opening.accept,
+        abstain_below=opening.abstain_below, texts=opening.texts, outside=opening.outside, accept=opening.accept, drift=opening.drift,
     )  # fmt: skip
     return replace(served, knowledge=_knowledge(folder, opening))
 

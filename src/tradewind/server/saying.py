@@ -75,7 +75,12 @@ class Saying:
         if answer.kind == "handoff":
             assert settings.handoff is not None
             queue = settings.handoff.queue
-        return await run_in_threadpool(self._store, work.request_id, Next(self._stored(answer), failures, queue))
+        turn = await run_in_threadpool(self._store, work.request_id, Next(self._stored(answer), failures, queue))
+        if queue is not None and self._talks.outgoing is not None:
+            told = {"event": "handoff", "product": conversation.product, "conversation": conversation.id, "queue": queue,
+                    "intent": answer.intent, "language": language_of(self._text, otherwise=past.language)}  # fmt: skip
+            self._talks.outgoing.tell(conversation.product, told)
+        return turn
 
     async def _passed_on(self) -> Reply:
         """While a person has it, or it is awaited, the message only goes to that person: no unit is asked for."""

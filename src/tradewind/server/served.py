@@ -28,7 +28,7 @@ from tradewind.files import read_json
 from tradewind.release.registry import Version
 from tradewind.release.transparency.evidence import STATED
 from tradewind.server.answer_texts import AnswerTexts
-from tradewind.server.drift_watch import DriftWatch
+from tradewind.server.drift_watch import Bounds, DriftWatch
 from tradewind.server.wire import Row
 
 # One row's answer: its label with the probabilities in the order of the classes, or a number.
@@ -150,6 +150,7 @@ def open_release(
     texts: AnswerTexts | None = None,
     outside: str | None = None,
     accept: float = 0.95,
+    drift: Bounds | None = None,
 ) -> Served:
     """Loads and checks a release, and measures it once on a golden row. Takes as long as the release is large.
 
@@ -179,7 +180,7 @@ def open_release(
             if isinstance(column, FileColumn)
         },
         seconds_a_row=seconds_a_row,
-        drift=DriftWatch(loaded.score_reference),
+        drift=DriftWatch(loaded.score_reference, drift),
         windows=loaded.windows,
         actions=loaded.actions,
         intents=_intents(loaded, outside, accept),

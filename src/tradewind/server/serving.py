@@ -20,6 +20,7 @@ from tradewind.engines.loading import load_generator
 from tradewind.errors import ArtifactError, InputError, TradewindError, nearest
 from tradewind.release.registry import FILE, Registry, Version
 from tradewind.server.answer_texts import AnswerTexts
+from tradewind.server.drift_watch import Bounds
 from tradewind.server.openers import Item, Opening, open_item
 from tradewind.server.served import Served
 from tradewind.server.served_language import LoadEngine, ServedLanguage, Writing
@@ -45,6 +46,7 @@ class Place:
     texts: AnswerTexts | None = None
     outside: str | None = None  # the label of what belongs to no class
     accept: float = 0.95
+    drift: Bounds = field(default_factory=Bounds)
     writing: Writing = field(default_factory=Writing)
 
 
@@ -234,7 +236,7 @@ class Shelf:
                 executor=self.executor, home=place.workspace.home, public_key=place.public_key, abstain_below=place.abstain_below,
                 texts=place.texts,
                 outside=place.outside, accept=place.accept,
-                writing=place.writing, threads=self._threads, load_engine=self._load_engine,
+                drift=place.drift, writing=place.writing, threads=self._threads, load_engine=self._load_engine,
             ),
         )  # fmt: skip
 

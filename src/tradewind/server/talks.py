@@ -19,6 +19,7 @@ from tradewind.server.desk import Desk
 from tradewind.server.dialogue.outside import OutsideModel
 from tradewind.server.dialogue.own import OwnModel
 from tradewind.server.dialogue.talk import Script, Talk
+from tradewind.server.outgoing import Outgoing
 from tradewind.tariff import Rate, rate_of
 
 
@@ -31,10 +32,12 @@ class Talks:
     talks: Mapping[str, Talk]
     desk: Desk
     outside: Sequence[OutsideModel] = ()
+    outgoing: Outgoing | None = None  # who is told of a handoff
 
     @classmethod
     def of(
         cls, desk: Desk, database: Database, vault_folder: Path, scripts: Sequence[Script], *, environment: Mapping[str, str],
+        outgoing: Outgoing | None = None,
     ) -> Talks:  # fmt: skip
         """Raises EnvironmentFailure `key_missing` where the key of an outside model is not set."""
         talks, outside = {}, []
@@ -43,7 +46,7 @@ class Talks:
             if answer.outside is not None:
                 outside.append(writer := OutsideModel(answer.outside, environment))
             talks[script.product] = Talk(desk, script, writer=OwnModel(desk, answer.model) if answer.model else writer)
-        return cls(database, Vault.open(vault_folder), talks, desk, outside)
+        return cls(database, Vault.open(vault_folder), talks, desk, outside, outgoing)
 
     @property
     def origins(self) -> frozenset[str]:

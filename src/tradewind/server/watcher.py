@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tradewind.errors import TradewindError
+from tradewind.server.outgoing import Outgoing
 from tradewind.server.served import Served
 from tradewind.server.serving import Shelf
 from tradewind.server.ticker import Ticker
@@ -17,10 +18,12 @@ _SYNC_S, _LOOK_S = 1.0, 5.0
 
 
 class Watcher:
-    """Two threads, from `start` to `stop`. `log` gets one mapping an event."""
+    """Two threads, from `start` to `stop`. `log` gets one mapping an event; `outgoing` those that a person should see."""
 
-    def __init__(self, shelf: Shelf, feeds: Feeds, *, log: Callable[[Mapping[str, Any]], None]) -> None:
-        self._shelf, self._feeds, self._log = shelf, feeds, log
+    def __init__(
+        self, shelf: Shelf, feeds: Feeds, *, log: Callable[[Mapping[str, Any]], None], outgoing: Outgoing | None = None
+    ) -> None:
+        self._shelf, self._feeds, self._log, self._outgoing = shelf, feeds, log, outgoing
         self._tickers = (Ticker("events", self.sync, every_s=_SYNC_S), Ticker("drift", self.look, every_s=_LOOK_S))
 
     def start(self) -> None:
@@ -41,4 +44,7 @@ class Watcher:
     def look(self) -> None:
         for served in self._shelf:
             if isinstance(served, Served) and served.drift.look():
-                self._log(served.drift.told(served.product, served.release))
+                told = served.drift.told(served.product, served.release)
+                self._log(told)
+                if self._outgoing is not None:
+                    self._outgoing.tell(served.product, told)

@@ -40,6 +40,7 @@ from tradewind.server.library import Library
 from tradewind.server.metering import Meter
 from tradewind.server.observe import Observer
 from tradewind.server.origins import Origins
+from tradewind.server.outgoing import Hook, Outgoing
 from tradewind.server.protocol import Protocol
 from tradewind.server.recording import Recorder
 from tradewind.server.review_queue import StoredQueue
@@ -67,6 +68,7 @@ class Site:
     plans: Mapping[str, Plan] = field(default_factory=dict)
     retentions: Mapping[str, Retention] = field(default_factory=dict)  # what is kept of requests, by product
     kept: tuple[Kept, ...] = ()  # how long what was built is kept
+    hooks: Mapping[str, Hook] = field(default_factory=dict)  # who is told of what, by product
     scripts: tuple[Script, ...] = ()  # of products that hold conversations
     notices: tuple[Notice, ...] = ()
     issuer: Issuer | None = None
@@ -128,8 +130,9 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
             vault = Vault.open(site.home / "vault")
             recorder = Recorder(database, vault, retentions=site.retentions, log=observer.event)
             recorder.start()
+    outgoing = Outgoing(site.hooks, os.environ, log=observer.event)
     feeds = Feeds(site.home / "events", SubjectKey.open(site.home).sealed)
-    watcher = Watcher(shelf, feeds, log=observer.event)
+    watcher = Watcher(shelf, feeds, log=observer.event, outgoing=outgoing)
     app = create_app(
         shelf, gate, site.settings, observer=observer, recorder=recorder, subjects=subjects, library=library,
         feeds=feeds, queue=queue, extra_routers=extra,
@@ -142,11 +145,14 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
         if site.issuer is not None:
             app.rest.state.issuer = site.issuer
         if site.scripts:
-            talks = Talks.of(app.desk, database, site.home / "vault", site.scripts, environment=os.environ)
+            talks = Talks.of(
+                app.desk, database, site.home / "vault", site.scripts, environment=os.environ, outgoing=outgoing
+            )
             app.rest.state.talks = talks
             app.rest.add_middleware(Origins, allowed=talks.origins)
     observer.start()
     keeper.start()
+    outgoing.start()
     watcher.start()
     shelf.watch()
     server = _Server(app, site, ready)
@@ -160,6 +166,7 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
         shelf.close()
         keeper.stop()
         watcher.stop()
+        outgoing.stop()
         if recorder is not None:
             recorder.stop()
         if meter is not None:
