@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from tradewind.errors import DataError
+from tradewind.evaluate.beside import BaselineFigures, verdict_of
 from tradewind.evaluate.figures import Figure, rounded
 from tradewind.evaluate.gates import GateResult, check
 from tradewind.evaluate.generation_answers import (
@@ -89,14 +90,6 @@ class GenerationInputs:
     harness: tuple[HarnessFigure, ...] = ()
     parents: Mapping[str, str] = field(default_factory=dict)
     beta: float = 0.1
-
-
-@dataclass(frozen=True)
-class BaselineFigures:
-    name: str
-    figures: Mapping[str, Figure]
-    differences: Mapping[str, Figure]
-    verdict: str  # better, worse or unclear: the model beside it
 
 
 @dataclass(frozen=True)
@@ -256,13 +249,8 @@ def _baseline(
         one: difference(drawn[MODEL][one], drawn[name][one], one, split="test", rows=tokens, unit=unit, over=name)
         for one in drawn[name]
     }
-    gap = differences[measure]
-    verdict = "unclear"
-    if gap.value is not None:
-        low, high = (gap.value, gap.value) if gap.low is None or gap.high is None else (gap.low, gap.high)
-        verdict = "better" if high < 0 else "worse" if low > 0 else "unclear"
     figures = loss_figures(drawn[name], predictor=name, split="test", tokens=tokens, unit=unit)
-    return BaselineFigures(name, figures, differences, verdict)
+    return BaselineFigures(name, figures, differences, verdict_of(differences[measure], smaller_is_better=True))
 
 
 def _lead(baselines: tuple[BaselineFigures, ...], measure: str) -> tuple[Figure | None, str]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from tradewind.errors import DataError
 from tradewind.evaluate import ranking
+from tradewind.evaluate.beside import BaselineFigures, verdict_of
 from tradewind.evaluate.figures import Figure
 from tradewind.evaluate.gates import GateResult, check
 from tradewind.evaluate.ranking import Lists
@@ -148,14 +149,6 @@ class RecommendationInputs:
 
 
 @dataclass(frozen=True)
-class BaselineFigures:
-    name: str
-    figures: Mapping[str, Figure]
-    differences: Mapping[str, Figure]
-    verdict: str  # better, worse or unclear: the model beside it
-
-
-@dataclass(frozen=True)
 class Slice:
     """Users alike in one thing, and the first figure over them: of the model and of the best baseline over all."""
 
@@ -246,11 +239,7 @@ def _baseline(
         )
         for one in columns[MODEL]
     }
-    gap = differences[primary]
-    assert gap.value is not None
-    low, high = (gap.value, gap.value) if gap.low is None or gap.high is None else (gap.low, gap.high)
-    verdict = "better" if low > 0 else "worse" if high < 0 else "unclear"
-    return BaselineFigures(name, figures[name], differences, verdict)
+    return BaselineFigures(name, figures[name], differences, verdict_of(differences[primary]))
 
 
 def _slices(

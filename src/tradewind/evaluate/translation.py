@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sacrebleu.metrics.base import Metric
 
 from tradewind.evaluate import translation_scores as scores
+from tradewind.evaluate.beside import BaselineFigures, verdict_of
 from tradewind.evaluate.figures import Figure, rounded
 from tradewind.evaluate.gates import GateResult, check
 from tradewind.evaluate.intervals import bounds, exact_share
@@ -59,14 +60,6 @@ class TranslationInputs:
     model: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     parents: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class BaselineFigures:
-    name: str
-    figures: Mapping[str, Figure]
-    differences: Mapping[str, Figure]
-    verdict: str  # better, worse or unclear: the model beside it
 
 
 @dataclass(frozen=True)
@@ -250,11 +243,7 @@ def _baseline(name: str, ours: _Heard, theirs: _Heard, figures: Mapping[str, Fig
         how += f"; 95 % paired percentile bootstrap over {behind} resamples of sentences" if low is not None else ""
         source = f"{FILE}#said:model, {FILE}#said:{name}"
         differences[one] = Figure(rounded(point), how, "test", len(ours.said), source, rounded(low), rounded(high))
-    gap = differences[BLEU_NAME]
-    assert gap.value is not None
-    low, high = (gap.value, gap.value) if gap.low is None or gap.high is None else (gap.low, gap.high)
-    verdict = "better" if low > 0 else "worse" if high < 0 else "unclear"
-    return BaselineFigures(name, figures, differences, verdict)
+    return BaselineFigures(name, figures, differences, verdict_of(differences[BLEU_NAME]))
 
 
 # ---------------------------------------------------------------- for which sentences, and how it reads
