@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pyarrow.csv as pa_csv
 import pytest
+from transformers import MarianConfig, MarianMTModel
 from typer.testing import CliRunner
 
 from tradewind.cli.app import app
@@ -124,3 +126,27 @@ def test_a_product_that_loses_too_much_in_8_bits_has_no_release(product):
 def test_a_precision_that_is_not_made_cannot_answer(product):
     wrong = ["--set", "serve.precision=fp32", "--set", "release.precisions=[int8]"]
     assert tradewind(["release", "-C", str(product), *QUICK, *wrong]) == 2
+
+
+def test_a_run_of_ours_and_a_folder_of_marian_are_tuned_and_released_the_same_way(made_translator, tmp_path):
+    """What transformers saved from chance weights has no tokens for terms: those of the glossary are kept all the same."""
+    tokenizer = made_translator.parallel.tokenizer
+    tokenizer.language.save(tmp_path / "chance")
+    ends = {
+        "pad_token_id": tokenizer.frame.pad,
+        "eos_token_id": tokenizer.frame.eos,
+        "bos_token_id": tokenizer.frame.eos,
+    }
+    shape = {"d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
+             "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_position_embeddings": 128}  # fmt: skip
+    config = MarianConfig(vocab_size=tokenizer.vocabulary, **shape, **ends, decoder_start_token_id=tokenizer.frame.pad, forced_eos_token_id=None)  # fmt: skip
+    MarianMTModel(config).save_pretrained(tmp_path / "chance")
+    for pretrained, family in ((made_translator.run.hf, "m2m_100"), (tmp_path / "chance", "marian")):
+        folder = shutil.copytree(made_translator.folder, tmp_path / family)
+        changes = ["--set", f"model.pretrained={pretrained}", "--set", "train.epochs=1"]
+        done = run("release", "-C", folder, *QUICK, *changes, "--json")
+        assert done.exit_code == 0, (done.output, done.exception)
+        release = Path(json.loads(done.stdout)["artifacts"]["release"])
+        assert read_json(release / "manifest.json")["family"] == family
+        (found,) = load_translator(release).translate([SENTENCE])
+        assert "纸鸢" in found.text

@@ -79,10 +79,13 @@ class PairTokenizer:
 
     @classmethod
     def pretrained(cls, folder: Path, *, source: str, target: str) -> Self:
-        """That of a Hugging Face folder; `source` and `target` are languages as the folder names them.
+        """That of a Hugging Face folder; `source` and `target` are languages as the folder names them. A run of ours, which was
+        trained for two languages, keeps its own.
 
         Raises DataError tokeniser_missing, tokeniser_broken, language_unknown.
         """
+        if (folder / FRAME).is_file():
+            return cls.open(folder)
         config = _config(folder)
         if is_marian(folder) and not (folder / "tokenizer.json").is_file():
             return cls._marian(folder, config, target=target)
