@@ -126,11 +126,11 @@ def test_a_term_is_written_as_often_as_it_stands_in_the_source(engine):
     assert engine.tokenizer.decode(written.ids) == text
 
 
-def test_more_terms_than_tokens_are_translated_in_rounds(engine):
+def test_several_terms_are_translated_in_rounds(engine):
     sentence = "The teacher bought three red books in Beijing yesterday."
     glossary = {"teacher": "Q1", "red": "Q2", "books": "Q3", "Beijing": "Q4", "yesterday": "Q5"}
     ask = engine.read(sentence, glossary=glossary)
-    assert len(ask.pieces[0].rounds) == 3
+    assert len(ask.pieces[0].rounds) == 5
     (found,) = engine.answer([ask])
     assert [one.how for one in found.terms].count("written") >= 3
     assert all(translation in found.text for translation in glossary.values())
@@ -145,11 +145,13 @@ WORDS = sorted({one[0] for one in (*THINGS, *COLOURS) if one[0]} | {one[0].split
 @given(
     terms=st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True),
     translation=st.sampled_from(["甲乙", "Tern 7", "«x»", "鸢"]),
-    learnt=st.sampled_from([0, 2]),
+    taught=st.booleans(),
 )
-def test_every_term_of_a_glossary_is_kept(engine, terms, translation, learnt):
+def test_every_term_of_a_glossary_is_kept(engine, terms, translation, taught):
     """Also of a model that was taught no tokens for terms."""
-    asked = TranslationEngine(engine.translator, engine.tokenizer, replace(engine.facts, terms=learnt), engine.glossary)
+    asked = TranslationEngine(
+        engine.translator, engine.tokenizer, replace(engine.facts, terms_taught=taught), engine.glossary
+    )
     glossary = {term: f"{translation}{place}" for place, term in enumerate(terms)}
     (found,) = asked.translate([f"The {terms[0]} bought one {' '.join(terms[1:])} in Beijing."], glossary=glossary)
     assert {one.source for one in found.terms} == set(terms)

@@ -20,7 +20,6 @@ from tradewind.artifacts import Artifact
 from tradewind.cli.session import Session
 from tradewind.data.packed import Packed
 from tradewind.data.parallel import Parallel
-from tradewind.data.term_pairs import MOST_TERMS
 from tradewind.engines.loading import check_translator_golden
 from tradewind.engines.translation import TranslationEngine
 from tradewind.features.glossary import Glossary, read_glossary
@@ -30,7 +29,7 @@ from tradewind.release.language import PrecisionFigures, folder_bytes, refuse_lo
 from tradewind.release.translation_export import PRECISIONS, export_translator
 from tradewind.train.translation import TranslationRun
 
-FORMAT = 1
+FORMAT = 2
 FIGURES = "figures.json"
 _MEASURED_TOKENS = 20_000  # target tokens of validation pairs, for what a precision loses
 
@@ -76,7 +75,7 @@ def build_translator(session: Session, parallel: Parallel, run: TranslationRun) 
                 facts = bundles.TranslatorFacts(
                     source=translation.source, target=translation.target, context=run.summary["context"],
                     longest=_longest(parallel), growth=_growth(parallel),
-                    terms=MOST_TERMS if parallel.profile["splits"]["train"]["term_pairs"] else 0,
+                    terms_taught=bool(parallel.profile["splits"]["train"]["term_pairs"]),
                     beams=translation.beams, length_penalty=translation.length_penalty,
                     precision=bundles.chosen_precision(product.serve.precision, wanted),
                 )  # fmt: skip

@@ -17,7 +17,7 @@ from tradewind.features.words import spans, words
 
 _SURE = 0.5
 _LONGEST = 4  # words of one side of a term
-MOST_TERMS = 2  # in one pair
+_MOST = 2  # terms in one pair
 
 Place = tuple[int, int]
 
@@ -44,7 +44,7 @@ def term_pairs(
         found = _sure(source, target, there, back)
         if not found:
             continue
-        count = min(len(found), 1 + int(random.integers(MOST_TERMS)))
+        count = min(len(found), 1 + int(random.integers(_MOST)))
         chosen = [found[place] for place in random.choice(len(found), count, replace=False)]
         chosen.sort()
         order = sorted(range(count), key=lambda place: chosen[place][1])

@@ -26,7 +26,7 @@ class FakeTranslator:
 
     def __init__(self, glossary: Mapping[str, str] | None = None, *, pace_s: float = 0.0) -> None:
         self.glossary = Glossary(dict(glossary or {}))
-        self.facts = TranslatorFacts("en", "de", 512, 512, 1.0, 4, 4, 1.0, "fp32")
+        self.facts = TranslatorFacts("en", "de", 512, 512, 1.0, True, 4, 1.0, "fp32")
         self.batches: list[int] = []
         self._pace_s = pace_s
 

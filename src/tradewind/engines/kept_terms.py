@@ -1,10 +1,10 @@
 """Terms of a glossary in a translation, so many of them as there may be, each in its place.
 
 A model that was taught terms as tokens writes such a token where the term goes, and there the translation is put that the
-glossary says. It knows few of them at once, so a source with more terms is translated in rounds, each with other terms as tokens,
-and what a later round writes differently about its own is taken over into the first. A term that no round wrote, or any term of
-a model that was taught none, is tried at every place, in place of up to three words and between them, and the sentence is taken
-that the model holds for the likeliest.
+glossary says. Two tokens at once are mixed up sooner than one is misplaced (LAB.md), so a source with several terms is translated
+once for each, and what each round writes differently about its own term is taken over into the first. A term that its round did
+not write, or any term of a model that was taught none, is tried at every place, in place of up to three words and between them,
+and the sentence is taken that the model holds for the likeliest.
 
 Not here: the search (`ctranslate.py`), finding terms in a source (`features/glossary.py`). Legend: a unit is a word with the blanks
 before it, or a mark, which stands for term n: it is -1 - 2n, and -2 - 2n where a blank stands before it.
@@ -47,12 +47,12 @@ class KeptTerm:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Terms as the source has them with their translations. In round r the terms from r * `tokens` on are tokens, so many of them;
-    with 0 there is one round, and none is."""
+    """Terms as the source has them with their translations. Where they are `taught`, term n is a token in round n; else there is
+    one round, and none is."""
 
     sources: tuple[str, ...] = ()
     translations: tuple[str, ...] = ()
-    tokens: int = 0
+    taught: bool = False
 
 
 class KeptTerms:
@@ -68,16 +68,16 @@ class KeptTerms:
         those of the rounds."""
         if not wanted.translations:
             return self._tokenizer.decode(written[0].ids), written[0], []
-        rounds = [self._units(one.ids, wanted, number) for number, one in enumerate(written)]
+        rounds = [self._units(one.ids, number) for number, one in enumerate(written)]
         units = rounds[0]
         for one in rounds[1:]:
             units = _merged(units, one)
         how: list[How] = []
         for place, translation in enumerate(wanted.translations):
-            there = place in _terms(units) or (not wanted.tokens and translation in _text(units, wanted))
+            there = place in _terms(units) or (not wanted.taught and translation in _text(units, wanted))
             how.append("written" if there else "placed")
             if not there:
-                number = place // wanted.tokens if wanted.tokens else 0
+                number = place if wanted.taught else 0
                 units = self._placed(sources[number], units, rounds[number], wanted, place)
         text = _text(units, wanted)
         kept = [one if term in text else "missing" for one, term in zip(how, wanted.translations, strict=True)]
@@ -86,40 +86,31 @@ class KeptTerms:
 
     # ---------------------------------------------------------------- its parts
 
-    def _units(self, ids: Ids, wanted: Wanted, number: int) -> Units:
-        """What a round wrote, with marks for the tokens of its terms. One that is written again stands for one that is not, as far
-        as there is any: a model may mix them up."""
-        first, tokens = number * wanted.tokens, self._tokenizer.frame.terms
-        terms = range(first, min(first + wanted.tokens, len(wanted.translations)))
-        missing = [place for place in terms if tokens[place - first] not in ids]
+    def _units(self, ids: Ids, number: int) -> Units:
+        """What a round wrote, with a mark for the token of its term where it first stands, or for one that it took for it; any
+        other such token is nothing."""
+        tokens = self._tokenizer.frame.terms
+        own = tokens[0] if tokens and tokens[0] in ids else next((one for one in ids if one in tokens), None)
         found: list[str | int] = []
         begin = 0
         for end in [*(place for place, one in enumerate(ids) if one in tokens), len(ids)]:
             text = self._tokenizer.decode(ids[begin:end])
             blank = bool(self._blank) and end < len(ids) and text.endswith(self._blank)
             found += _words(text.removesuffix(self._blank) if blank else text)
+            if end < len(ids) and ids[end] == own and not _terms(found):
+                found.append(_mark(number, blank=blank))
             begin = end + 1
-            if end == len(ids):
-                break
-            place = first + tokens.index(ids[end])
-            if place in terms and place not in _terms(found):
-                found.append(_mark(place, blank=blank))
-            elif missing:
-                found.append(_mark(missing.pop(0), blank=blank))
         return tuple(found)
 
-    def _ids(self, units: Units, wanted: Wanted, number: int) -> Ids:
-        """As a target of a round: its marks are tokens, all other ones the words of their translations."""
-        first, encode, tokens = number * wanted.tokens, self._tokenizer.language.encode, self._tokenizer.frame.terms
-        found: list[int] = []
-        begin = 0
-        for end, one in enumerate(units):
-            place = _place(one)
-            if place is not None and first <= place < first + wanted.tokens:
-                found += encode(_text(units[begin:end], wanted) + (" " if _has_blank(one) else ""))
-                found.append(tokens[place - first])
-                begin = end + 1
-        return (*found, *encode(_text(units[begin:], wanted)))
+    def _ids(self, units: Units, wanted: Wanted, term: int) -> Ids:
+        """As a target in which the mark of one term is its token, where it is taught, and all others are the words of their
+        translations."""
+        encode = self._tokenizer.language.encode
+        at = next((at for at, one in enumerate(units) if wanted.taught and _place(one) == term), None)
+        if at is None:
+            return tuple(encode(_text(units, wanted)))
+        before = _text(units[:at], wanted) + " " * _has_blank(units[at])
+        return (*encode(before), self._tokenizer.frame.terms[0], *encode(_text(units[at + 1 :], wanted)))
 
     def _scored(self, source: Ids, written: Written, units: Units, wanted: Wanted) -> Written:
         spelled = tuple(self._tokenizer.language.encode(_text(units, wanted)))
@@ -132,15 +123,14 @@ class KeptTerms:
     def _placed(self, source: Ids, units: Units, said: Units, wanted: Wanted, place: int) -> Units:
         """With a mark for this term where the model, by the `source` of the term's round, holds it for the likeliest; where that
         round `said` it, only where the two differ there."""
-        luck = [one for one in wanted.translations[:place] if not wanted.tokens and one in _text(units, wanted)]
+        luck = [one for one in wanted.translations[:place] if not wanted.taught and one in _text(units, wanted)]
         texts = {one: _text(one, wanted) for one in self._trials(units, place, *_differing(units, said, place))}
         tried = [one for one, text in texts.items() if all(word in text for word in luck)]
         if self._blank:
             apart = re.compile(rf"(?<!\w){re.escape(wanted.translations[place])}(?!\w)")
             tried = [one for one in tried if apart.search(texts[one])] or tried
-        number = place // wanted.tokens if wanted.tokens else 0
-        found = self._translator.log_probs([source] * len(tried), [self._ids(one, wanted, number) for one in tried])
-        # Sums alone would rather leave words out, means rather say them twice (LAB.md).
+        found = self._translator.log_probs([source] * len(tried), [self._ids(one, wanted, place) for one in tried])
+        # Sums alone rather leave words out, means rather say them twice (LAB.md).
         return tried[int(np.argmax([one.sum() / len(one) ** 0.5 for one in found]))]
 
     def _trials(self, units: Units, place: int, begin: int, end: int) -> Iterator[Units]:

@@ -60,8 +60,8 @@ class Translation:
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of a text in tokens, once for each round that its terms take, and what of a glossary is wanted in it; `behind`
-    stands between it and the next."""
+    """A piece of a text in tokens, once for each of its terms that is a token there, and what of a glossary is wanted in it;
+    `behind` stands between it and the next."""
 
     rounds: tuple[tuple[int, ...], ...]
     wanted: Wanted
@@ -161,20 +161,21 @@ class TranslationEngine:
 
     # ---------------------------------------------------------------- its parts
 
+    def _source(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer.source(text))
+
     def _size(self, text: str) -> int:
-        return len(self.tokenizer.source(text))
+        return len(self._source(text))
 
     def _piece(self, text: str, behind: str, glossary: Glossary) -> Piece:
         if not text:
             return Piece((), Wanted(), behind)
-        found, tokens = glossary.find(text)[:_MOST_TERMS], self.facts.terms
-        rounds = [found[start : start + tokens] for start in range(0, len(found), tokens)] if tokens and found else [[]]
+        found, taught = glossary.find(text)[:_MOST_TERMS], self.facts.terms_taught
+        rounds = [tuple(self.tokenizer.source(text, [one])) for one in found if taught] or [self._source(text)]
         wanted = Wanted(
-            tuple(text[one.start : one.end] for one in found),
-            tuple(one.translation for one in found),
-            tokens if rounds else 0,
+            tuple(text[one.start : one.end] for one in found), tuple(one.translation for one in found), taught
         )
-        return Piece(tuple(tuple(self.tokenizer.source(text, some)) for some in rounds), wanted, behind)
+        return Piece(tuple(rounds), wanted, behind)
 
     def _most(self, source: int) -> int:
         """Target tokens that may come of so many source tokens: alike for sources of like length, so that they share a batch."""

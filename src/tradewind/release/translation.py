@@ -47,14 +47,14 @@ _REQUIRED = ("manifest.json", *(f"{FOLDER}/{name}" for name in (FACTS, GLOSSARY,
 @dataclass(frozen=True)
 class TranslatorFacts:
     """`context` tokens have a position, `longest` were in a source that training saw, `growth` target tokens came of each source
-    token there. `terms` tokens of a glossary were learnt. `beams` and `length_penalty` are used where a request does not say."""
+    token there. `terms_taught` says whether it learnt terms as tokens. `beams` and `length_penalty` are used where a request does not say."""
 
     source: str
     target: str
     context: int
     longest: int
     growth: float
-    terms: int
+    terms_taught: bool
     beams: int
     length_penalty: float
     precision: str
