@@ -99,6 +99,22 @@ def test_oversampling_draws_rare_classes_as_often() -> None:
     assert 0.4 < target.mean() < 0.6
 
 
+def test_undersampling_draws_equally_many_rows_of_a_class_and_others_each_time() -> None:
+    split = split_of(2000)
+    common = int((split.target == 0).sum())
+    batches = Batches(split, size=100, seed=0, shuffle=True, kept=(0.25, 1.0))
+    epochs = [np.concatenate([batch.rows for batch in batches.epoch(n)]) for n in range(12)]
+    for rows in epochs:
+        assert np.bincount(split.target[rows]).tolist() == [round(common / 4), 2000 - common]
+        assert len(set(rows.tolist())) == len(rows)
+    assert len(list(batches.epoch(0))) == len(batches)
+    assert len(set(np.concatenate(epochs).tolist())) > 0.95 * 2000
+    again = Batches(split, size=100, seed=0, shuffle=True, kept=(0.25, 1.0)).epoch(3, 2)
+    assert [batch.rows.tolist() for batch in again] == [
+        epochs[3][at : at + 100].tolist() for at in range(200, len(epochs[3]), 100)
+    ]
+
+
 def test_two_splits_joined_hold_the_rows_of_both_in_order() -> None:
     first, second = split_of(5, text=True), split_of(9, text=True)
     both = first.joined(second)

@@ -188,6 +188,7 @@ BROKEN = [
     ({"refit": True}, "train.refit"), ({"accumulate": 2}, "train.accumulate"),
     ({"class_weights": "balanced"}, "train.class_weights"), ({"fairness": "equalized_odds"}, "train.fairness"),
     ({"robustness": "fgsm"}, "train.robustness"), ({"precision": "bfloat16"}, "train.precision"),
+    ({"undersample": "auto"}, "train.undersample"),
 ]  # fmt: skip
 
 

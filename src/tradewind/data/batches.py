@@ -5,7 +5,7 @@ Not here: what augmentation does (`augment.py`), moving to a device (`train/`). 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,12 +44,13 @@ class Batches:
 
     `size` counts rows of one rank. With `world` ranks and `shuffle` every rank gets equally many batches, for which a
     few may come twice; without `shuffle` no row comes twice. With `lots` every row joins each batch by a coin of its own,
-    which falls its way with the chance size / rows, and `size` is what a batch has on average; `lots` seeds the coins.
+    which falls its way with the chance size / rows, and `size` is what a batch has on average; `lots` seeds the coins. With `kept`
+    an epoch draws that share of each class, equally many rows each time, by chance anew.
     """
 
     def __init__(
         self, split: Split, *, size: int, seed: int, shuffle: bool, augment: Augmenter | None = None,
-        buckets: bool = True, rank: int = 0, world: int = 1, lots: int | None = None,
+        buckets: bool = True, rank: int = 0, world: int = 1, lots: int | None = None, kept: Sequence[float] | None = None,
     ) -> None:  # fmt: skip
         assert size > 0
         assert 0 <= rank < world
@@ -63,11 +64,17 @@ class Batches:
         self.lots = lots
         lengths = [ragged.lengths for name, ragged in split.ragged.items() if name.startswith("tokens:")]
         self._lengths: Index | None = sum(lengths[1:], lengths[0]) if lengths and buckets and shuffle else None
+        self._kept = None if kept is None else [
+            (np.flatnonzero(split.target == code), share) for code, share in enumerate(kept)
+        ]  # fmt: skip
+        self._drawn = (
+            split.rows if self._kept is None else sum(_least_one(len(rows), share) for rows, share in self._kept)
+        )
         self._odds = augment.odds(split.target) if augment is not None else None
 
     def __len__(self) -> int:
         """Batches that this rank gets in one epoch."""
-        batches = -(-self.split.rows // self.size)
+        batches = -(-self._drawn // self.size)
         if self.shuffle:
             return -(-batches // self.world)
         return len(range(self.rank, batches, self.world))
@@ -83,7 +90,7 @@ class Batches:
 
     def _order(self, n: int) -> list[Index]:
         """The rows of every batch of all ranks."""
-        rows = self.split.rows
+        rows = self._drawn
         if not self.shuffle:
             return [np.arange(at, min(at + self.size, rows), dtype=np.int64) for at in range(0, rows, self.size)]
         if self.lots is not None:
@@ -92,6 +99,9 @@ class Batches:
         random = np.random.default_rng([self.seed, n, _ORDER])
         if self._odds is not None:
             order = random.choice(rows, size=rows, p=self._odds)
+        elif self._kept is not None:
+            drawn = [random.choice(of, _least_one(len(of), share), replace=False) for of, share in self._kept]
+            order = random.permutation(np.concatenate(drawn))
         else:
             order = random.permutation(rows)
         if self._lengths is None:
@@ -124,3 +134,7 @@ class Batches:
             inputs = self.augment.apply(inputs, rows, random)
             mixup = self.augment.mixup(len(rows), random)
         return Batch(inputs, target, weight, rows, mixup)
+
+
+def _least_one(rows: int, share: float) -> int:
+    return min(rows, max(1, round(rows * share)))

@@ -120,6 +120,13 @@ class Product(Section):
             raise misplaced(
                 ("serve", "conversation"), f"a conversation needs intents or text, but the task is {self.task}"
             )
+        if self.train.undersample != "none":
+            if self.task != "classification":
+                raise misplaced(("train", "undersample"), f"classes are undersampled, but the task is {self.task}")
+            if self.data.augment.oversample or self.train.class_weights != "none":
+                raise misplaced(
+                    ("train", "undersample"), "oversample and class_weights balance classes too: choose one"
+                )
         costs = self.evaluate.costs
         if costs is not None and self.task != "classification":
             raise misplaced(("evaluate", "costs"), f"costs are for two classes, but the task is {self.task}")

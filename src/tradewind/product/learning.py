@@ -119,6 +119,11 @@ class Train(Section):
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
     huber_delta: Annotated[float, Field(gt=0)] = 1.0
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
+    undersample: Literal["none", "auto"] | Annotated[float, Field(ge=1)] = Field(
+        "none",
+        description="Classes: an epoch draws at most so many rows of one for each of the rarest (auto: 10), others each time; "
+        "probabilities stay those of the rows as they come",
+    )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = "auto"
     l1: Annotated[float, Field(ge=0)] = 0.0
     l2: Annotated[float, Field(ge=0)] | Literal["auto"] = Field("auto", description="Weight decay")

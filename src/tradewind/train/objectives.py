@@ -29,7 +29,8 @@ class Objective:
     """One loss with its settings. Members share the target: their losses are averaged, not their predictions.
 
     A row without a label (class -1, value NaN) counts nothing. `class_weights` multiplies the weight of a row of
-    that class, and the loss is divided by the weights' sum, as torch does.
+    that class, and the loss is divided by the weights' sum, as torch does. `offsets` are added to the logits of classes of which
+    training sees fewer rows than there are (`undersampling.py`).
     """
 
     name: LossName
@@ -37,11 +38,14 @@ class Objective:
     focal_gamma: float = 2.0
     huber_delta: float = 1.0
     class_weights: tuple[float, ...] | None = None
+    offsets: tuple[float, ...] | None = None
 
     def __call__(self, logits_BMK: Tensor, target_B: Tensor, weight_B: Tensor | None = None) -> Loss:
         """`target_B` is int64 (classes) or float32 (values; K is 1); `weight_B` float32 or None for ones."""
         logits_BMK = logits_BMK.float()  # under autocast the loss itself stays in single precision
         if self.name in ("cross_entropy", "focal"):
+            if self.offsets is not None:
+                logits_BMK = logits_BMK + logits_BMK.new_tensor(self.offsets)
             return self._classes(logits_BMK, target_B, weight_B)
         return self._values(logits_BMK.squeeze(-1), target_B, weight_B)
 

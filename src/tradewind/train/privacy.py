@@ -62,6 +62,7 @@ def settled(product: Product, *, rows: int) -> Product:
         (train.robustness != "none", "train.robustness", "it changes rows by gradients of all", "Choose one of the two."),
         (train.precision == "bfloat16", "train.precision", "clipping needs single precision", "Use float32."),
         (augment.mixup not in ("auto", 0, 0.0), "data.augment.mixup", "it blends rows", "Leave it out."),
+        (train.undersample != "none", "train.undersample", "every row must be as likely as the next", "Leave it out."),
         (augment.oversample, "data.augment.oversample", "every row must be as likely as the next", "Leave it out."),
     ):  # fmt: skip
         if broken:

@@ -47,6 +47,7 @@ from tradewind.train.privacy import Private
 from tradewind.train.robustness import withstanding
 from tradewind.train.steplog import open_sinks
 from tradewind.train.tasks import SupervisedTask
+from tradewind.train.undersampling import kept_of, logit_offsets
 
 FORMAT = 1
 
@@ -194,10 +195,11 @@ def objective_for(product: Product, features: FeatureSet, target: NDArray[Any]) 
                         where="train.class_weights", hint=nearest(name, names) or None,
                     )  # fmt: skip
             weights = tuple(float(given.get(name, 1.0)) for name in names)
+    kept = kept_of(product, features, target)
     smoothing = settings.label_smoothing if isinstance(settings.label_smoothing, float) else 0.0
     return Objective(
         settings.loss, label_smoothing=smoothing, focal_gamma=settings.focal_gamma, huber_delta=settings.huber_delta,
-        class_weights=weights,
+        class_weights=weights, offsets=None if kept is None else logit_offsets(kept),
     )  # fmt: skip
 
 
@@ -292,7 +294,8 @@ class _Fitting:
         seed = self.settings.seed
         augment = build_augment(self.product.data.augment, self.features, seed, raw=split.raw_column)
         lots = None if self.private is None else self.private.secret
-        return Batches(split, size=self.settings.batch, seed=seed, shuffle=True, augment=augment, lots=lots)
+        kept = kept_of(self.product, self.features, split.target)
+        return Batches(split, size=self.settings.batch, seed=seed, shuffle=True, augment=augment, lots=lots, kept=kept)
 
 
 def _in_order(split: Split, features: FeatureSet) -> Batches:
