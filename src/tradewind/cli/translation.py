@@ -10,7 +10,7 @@ from tradewind.cli.evaluate_translation import TranslationEvaluation, evaluate_t
 from tradewind.cli.release_translation import release_translation
 from tradewind.cli.session import Session
 from tradewind.cli.stories import Story
-from tradewind.cli.translator import Translator, build_translator, glossary_of
+from tradewind.cli.translator import Translator, build_translator, settled
 from tradewind.data.parallel import Parallel, prepare_parallel
 from tradewind.train.loop import Progress
 from tradewind.train.translation import TranslationRun, train_translation
@@ -70,7 +70,7 @@ def release_stage(session: Session) -> None:
 
 
 def _measured(session: Session) -> tuple[Parallel, TranslationRun, Translator, TranslationEvaluation]:
-    glossary_of(session)
+    settled(session)  # what is wrong with it costs no time of training
     parallel = prepare_stage(session)
     run = train_on(session, parallel)
     translator = build_translator(session, parallel, run)

@@ -51,6 +51,26 @@ class Translator:
         return {name: PrecisionFigures(**one) for name, one in found.items()}
 
 
+@dataclass(frozen=True)
+class Settled:
+    """What the product file says of a translator's release: terms, the networks that are made, and the one that answers."""
+
+    glossary: Glossary
+    precisions: Sequence[str]
+    precision: str
+
+
+def settled(session: Session) -> Settled:
+    """Asked before anything is trained, too. Raises DataError for a glossary that cannot be read, ArtifactError for a precision
+    that is to answer and is not made."""
+    product = session.product
+    assert product.translation is not None
+    named = product.translation.glossary
+    glossary = Glossary({}) if named is None else read_glossary(session.folder / named)
+    made = [one for one in PRECISIONS if one in product.release.precisions] or ["fp32"]
+    return Settled(glossary, made, bundles.chosen_precision(product.serve.precision, made))
+
+
 def build_translator(session: Session, parallel: Parallel, run: TranslationRun) -> Translator:
     """The finished one at once when nothing it is made from has changed.
 
@@ -58,13 +78,11 @@ def build_translator(session: Session, parallel: Parallel, run: TranslationRun) 
     may, DataError for a glossary that cannot be read, ModelError, ArtifactError.
     """
     product, workspace = session.product, session.workspace
-    translation = product.translation
+    translation, settings = product.translation, settled(session)
     assert translation is not None
-    glossary = glossary_of(session)
-    wanted = [one for one in PRECISIONS if one in product.release.precisions] or ["fp32"]
     made_of = {
-        "format": FORMAT, "run": run.artifact.digest, "glossary": dict(glossary.terms), "beams": translation.beams,
-        "length_penalty": translation.length_penalty, "precisions": wanted, "precision": product.serve.precision,
+        "format": FORMAT, "run": run.artifact.digest, "glossary": dict(settings.glossary.terms), "beams": translation.beams,
+        "length_penalty": translation.length_penalty, "precisions": list(settings.precisions), "precision": settings.precision,
         "loss": product.release.quantization_loss,
     }  # fmt: skip
     artifact = workspace.find("translator", digest_json(made_of))
@@ -77,35 +95,27 @@ def build_translator(session: Session, parallel: Parallel, run: TranslationRun) 
                     longest=_longest(parallel), growth=_growth(parallel),
                     terms_taught=bool(parallel.profile["splits"]["train"]["term_pairs"]),
                     beams=translation.beams, length_penalty=translation.length_penalty,
-                    precision=bundles.chosen_precision(product.serve.precision, wanted),
+                    precision=settings.precision,
                 )  # fmt: skip
-                _make(session, parallel, run, folder, facts, glossary, wanted)
+                _make(session, parallel, run, folder, facts, settings)
             artifact = workspace.find("translator", digest_json(made_of))
             assert artifact is not None
     session.outcome.artifacts["translator"] = str(artifact.folder)
     return Translator(artifact)
 
 
-def glossary_of(session: Session) -> Glossary:
-    """The product's terms. A verb asks before it trains: their mistakes cost no time then. Raises DataError."""
-    translation = session.product.translation
-    assert translation is not None
-    return Glossary({}) if translation.glossary is None else read_glossary(session.folder / translation.glossary)
-
-
 def _make(
-    session: Session, parallel: Parallel, run: TranslationRun, folder: Path, facts: bundles.TranslatorFacts,
-    glossary: Glossary, wanted: Sequence[str],
+    session: Session, parallel: Parallel, run: TranslationRun, folder: Path, facts: bundles.TranslatorFacts, settings: Settled
 ) -> None:  # fmt: skip
     # 1. Networks; fp32 is always made, since the others are held against it, and stays only where asked for.
     place = folder / bundles.FOLDER
-    built = ["fp32", *[one for one in wanted if one != "fp32"]]
+    built = ["fp32", *[one for one in settings.precisions if one != "fp32"]]
     session.voice.progress("writing networks", 0.0)
     export_translator(run.hf, place, frame=parallel.tokenizer.frame, precisions=built)
 
     # 2. What stands beside them.
     parallel.tokenizer.save(place / bundles.TOKENIZER)
-    bundles.write_facts(place, facts, glossary)
+    bundles.write_facts(place, facts, settings.glossary)
     shutil.copyfile(run.golden, place / bundles.GOLDEN)
 
     # 3. Each is held against the trainer, and the small ones against the whole one.
@@ -122,7 +132,7 @@ def _make(
             f"{difference:.2g} from the trainer's log-probabilities"
         )
     refuse_lossy(figures, {str(name): share for name, share in session.product.release.quantization_loss.items()})
-    if "fp32" not in wanted:
+    if "fp32" not in settings.precisions:
         shutil.rmtree(place / "fp32")
         del figures["fp32"]
     write_json(folder / FIGURES, {name: asdict(one) for name, one in figures.items()})
