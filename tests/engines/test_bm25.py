@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engines.knowledge import documents_of, write
-from tradewind.engines.bm25 import FixedPostings, LivePostings, score, weights
+from tradewind.engines.bm25 import FixedPostings, LivePostings, first, score, weights
 from tradewind.errors import ArtifactError
 from tradewind.features.terms import terms
 
@@ -85,6 +85,37 @@ def test_a_rare_word_weighs_more_than_a_common_one():
     part = live([["common"], ["common", "rare"], ["common"]])
     found = weights([part], ["common", "rare", "never"])
     assert found["never"] > found["rare"] > found["common"] > 0
+
+
+@given(
+    seed=st.integers(0, 9999), passages=st.integers(1, 300), most=st.integers(1, 20), asked=st.integers(1, 8), filtered=st.booleans()
+)  # fmt: skip
+def test_the_first_are_those_of_all_scores_to_the_last_bit(seed, passages, most, asked, filtered):
+    """Terms as unlike in number as in a language: most passages hold the first, few the last."""
+    random = np.random.default_rng(seed)
+    documents = [[f"t{one}" for one in random.geometric(0.25, random.integers(1, 30))] for _ in range(passages)]
+    query = [f"t{one}" for one in random.integers(1, 14, asked)]
+    part = live(documents)
+    kept = random.random(passages) < 0.5 if filtered else None
+    (scores,) = score([part], query)
+    right = np.where(kept, scores, 0) if filtered else scores
+    ((rows, found),) = first([part], query, most, kept=[kept])
+    assert found.tolist() == right[rows].tolist()
+    expected = [row for row in np.lexsort((np.arange(passages), -right))[:most] if right[row] > 0]
+    assert rows[np.lexsort((rows, -found))[:most]].tolist() == expected
+
+
+def test_common_terms_are_counted_for_few_rows(tmp_path):
+    texts = [
+        f"the card of number{row % 40} the" if row % 50 else "the lost passport of the card" for row in range(2000)
+    ]
+    fixed = FixedPostings(write(tmp_path, documents_of(*texts)))
+    query = terms("the lost passport of the card")
+    ((rows, found),) = first([fixed], query, 20, kept=[None])
+    (scores,) = score([fixed], query)
+    assert len(rows) < 100
+    assert found.tolist() == scores[rows].tolist()
+    assert set(np.argsort(-scores, kind="stable")[:20].tolist()) <= set(rows.tolist())
 
 
 def test_nothing_to_search_gives_nothing():

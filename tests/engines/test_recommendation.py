@@ -1,5 +1,8 @@
 """The engine of a recommender: what comes first, why, for whom nothing is known, by rules of a shop, with items that come later."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -92,7 +95,56 @@ def test_items_that_come_later_are_recommended_filtered_and_met(engine):
     assert first(engine, "hat", k=2) == ["scarf", "cap"]
     assert first(engine, "hat", rules=Rules(where={"price": {"max": 4}, "kind": "wear"})) == ["scarf"]
     assert first(engine, "scarf", k=2) == ["hat", "cap"]
-    assert engine.counts.tolist()[-2:] == [0, 0]
+    assert engine.recommend(["scarf", "tea"], 3).unknown == ()
+
+
+def test_items_of_one_customer_are_nobody_elses(engine):
+    mine, theirs = engine.own(), engine.own()
+    assert engine.add_items([{"kind": "wear", "price": 4}], ["scarf"], own=mine) == 1
+    assert first(engine, "hat", k=2, own=mine) == ["scarf", "cap"]
+    assert first(engine, "hat", k=2, own=theirs) == first(engine, "hat", k=2) == ["cap", "tea"]
+    assert engine.recommend(["scarf"], own=theirs).unknown == ("scarf",)
+    assert mine.names == ["scarf"]
+
+
+def test_rules_hold_for_items_that_came_as_for_those_of_the_release(engine):
+    engine.add_items([{"kind": "wear", "price": "4"}, {"kind": "food", "price": ""}], ["scarf", "rice"])
+    assert first(engine, "hat", k=1, rules=Rules(boosts=[Boost(items=["rice"], plus=9)])) == ["rice"]
+    assert first(engine, "hat", k=1, rules=Rules(boosts=[Boost(items=["scarf"], times=0)])) == ["cap"]
+    assert first(engine, "hat", k=1, rules=Rules(exclude=["scarf"])) == ["cap"]
+    assert first(engine, rules=Rules(where={"price": {"min": 4, "max": 4}})) == ["scarf"]
+
+
+def test_a_thousand_items_come_one_by_one_while_others_ask(engine):
+    own, rules = engine.own(), Rules(where={"kind": "wear"})
+
+    def ask() -> int:
+        answer = engine.recommend(["hat"], 5000, rules=rules, own=own)
+        assert len(answer.items) == len({one.item for one in answer.items})
+        return len(answer.items)
+
+    with ThreadPoolExecutor(2) as others:
+        asked = []
+        for number in range(1000):
+            engine.add_items([{"kind": "wear", "price": number}], [f"scarf {number}"], own=own)
+            if number % 20 == 0:
+                asked.append(others.submit(ask))
+        seen = [one.result() for one in asked]
+    assert all(1 <= one <= 1001 for one in seen)
+    assert ask() == 1000 + 1
+
+
+def test_one_item_added_by_many_at_once_is_one(engine):
+    own = engine.own()
+    adding = [
+        threading.Thread(target=engine.add_items, args=([{"kind": "wear", "price": 4}], ["scarf"]), kwargs={"own": own})
+        for _ in range(8)
+    ]
+    for one in adding:
+        one.start()
+    for one in adding:
+        one.join()
+    assert len(own) == 1
 
 
 def test_linear_scores_are_added_and_new_items_get_none(tmp_path):

@@ -157,7 +157,10 @@ class _Vectors:
 @given(st.permutations(range(6)), st.permutations(range(6)))
 def test_fusion_is_the_sum_of_reciprocal_ranks(by_words, by_vectors):
     class Postings:
-        passages, tokens, lengths_N = 6, 6, np.ones(6, np.int32)
+        passages, tokens, lengths_N, in_order = 6, 6, np.ones(6, np.int32), True
+
+        def most(self, term):
+            return 6
 
         def holders(self, term):
             return 6

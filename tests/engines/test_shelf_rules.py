@@ -13,16 +13,14 @@ PLACES = {name: place for place, name in enumerate(NAMES)}
 
 
 def column(*values: object) -> Attribute:
-    found = np.empty(len(values), dtype=object)
-    found[:] = values
-    return Attribute(found)
+    return Attribute.of(values)
 
 
 SHOP = {"kind": column("food", "ware", "ware", None), "price": column(3.5, 8, None, 2)}
 
 
 def shown(rules: Rules) -> list[str]:
-    allowed = rules.allowed(SHOP, PLACES, len(NAMES))
+    allowed = rules.allowed(SHOP, PLACES.get, len(NAMES))
     return NAMES if allowed is None else [name for name, may in zip(NAMES, allowed, strict=True) if may]
 
 
@@ -48,13 +46,13 @@ def test_only_what_all_rules_allow_is_shown(rules, names):
 
 def test_boosts_of_one_item_are_joined():
     rules = Rules(boosts=[Boost(items=["tea"], times=2), Boost(where={"kind": "food"}, times=3, plus=1), Boost(items=["jar"], plus=-4)])  # fmt: skip
-    factor, addend = rules.sums(SHOP, PLACES, 4)
+    factor, addend = rules.sums(SHOP, PLACES.get, 4)
     assert factor.tolist() == [6, 1, 1, 1]
     assert addend.tolist() == [1, 0, 0, -4]
 
 
 def test_a_boost_is_for_what_meets_all_that_it_asks_of_columns():
-    factor, _ = Rules(boosts=[Boost(where={"kind": "ware", "price": {"min": 1}}, times=2)]).sums(SHOP, PLACES, 4)
+    factor, _ = Rules(boosts=[Boost(where={"kind": "ware", "price": {"min": 1}}, times=2)]).sums(SHOP, PLACES.get, 4)
     assert factor.tolist() == [1, 2, 1, 1]
 
 
@@ -106,3 +104,15 @@ def test_a_twin_of_the_best_item_comes_later_the_more_diversity_counts():
     scores = np.array([3, 2.9, 2], np.float32)
     assert diversified(vectors, scores, 3, 0.0).tolist() == [0, 1, 2]
     assert diversified(vectors, scores, 3, 0.8).tolist() == [0, 2, 1]
+
+
+def test_a_column_grows_without_changing_what_was_there():
+    kinds, prices = column("food", None), column(3.5, 8)
+    for one in (kinds, prices):
+        one.among(["food"])
+    prices.between(1, 4)
+    more, dear = kinds.joined(["wear", "food"]), prices.joined([None, 2])
+    assert more.among(["food", "wear"]).tolist() == [True, False, True, True]
+    assert dear.between(1, 4).tolist() == [True, False, False, True]
+    assert (kinds.among(["wear"]).tolist(), prices.between(1, 4).tolist()) == ([False, False], [True, False])
+    assert more.joined(["hat"]).among(["hat"]).tolist() == [False, False, False, False, True]

@@ -14,7 +14,8 @@ Legend: N passages of a part, P postings.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -54,9 +55,20 @@ class Postings(Protocol):
         """The rows that hold the term, and how often each does."""
         ...
 
+    def most(self, term: str) -> int:
+        """How often the passage holds the term that holds it most often; 0 where none does."""
+        ...
+
+    @property
+    def in_order(self) -> bool:
+        """Whether rows of a term come in their order."""
+        ...
+
 
 class FixedPostings:
     """What a release brings along, read where it lies. Raises ArtifactError when a file cannot be read."""
+
+    in_order = True
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -72,6 +84,7 @@ class FixedPostings:
         if len(self._offsets) != len(words) + 1 or self._offsets[-1] != len(self._rows_P):
             raise ArtifactError("The word index does not fit its terms.", code="knowledge_broken", where=str(folder))
         self._place = {word: place for place, word in enumerate(words)}
+        self._most: dict[str, int] = {}
         self.passages = len(self.lengths_N)
         self.tokens = int(self.lengths_N.sum(dtype=np.int64))
 
@@ -86,9 +99,17 @@ class FixedPostings:
         here = slice(int(self._offsets[place]), int(self._offsets[place + 1]))
         return self._rows_P[here], self._counts_P[here]
 
+    def most(self, term: str) -> int:
+        found = self._most.get(term)
+        if found is None:
+            found = self._most[term] = int(self.of(term)[1].max(initial=0))
+        return found
+
 
 class LivePostings:
     """Passages that come and go, in memory. Not safe for threads: whoever changes it holds a lock."""
+
+    in_order = False
 
     def __init__(self) -> None:
         self._postings: dict[str, dict[int, int]] = {}
@@ -150,6 +171,9 @@ class LivePostings:
             found = self._arrays[term] = rows, counts
         return found
 
+    def most(self, term: str) -> int:
+        return int(self.of(term)[1].max(initial=0))
+
 
 def weights(parts: Sequence[Postings], terms: Sequence[str]) -> dict[str, float]:
     """The idf of every different term, by all parts together."""
@@ -158,28 +182,128 @@ def weights(parts: Sequence[Postings], terms: Sequence[str]) -> dict[str, float]
     return {term: float(np.log1p((passages - n + 0.5) / (n + 0.5))) for term, n in held.items()}
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A question's terms, the one that can add most to a score first, and what they are weighed by; all parts together."""
+
+    terms: tuple[str, ...]
+    weights: tuple[float, ...]  # of a term that the passage is full of
+    damping: float
+    average: float
+    b: float
+
+    @classmethod
+    def of(cls, parts: Sequence[Postings], terms: Sequence[str], *, k1: float, b: float) -> _Asked:
+        idf = weights(parts, terms)
+        heaviest = {term: times * idf[term] * (k1 + 1) for term, times in Counter(terms).items()}
+        order = sorted(heaviest, key=lambda term: -heaviest[term])
+        passages, tokens = sum(part.passages for part in parts), sum(part.tokens for part in parts)
+        average = max(tokens / passages, 1e-9) if passages else 1.0
+        return cls(tuple(order), tuple(heaviest[term] for term in order), k1, average, b)
+
+    def damped(self, lengths: Rows) -> Floats:
+        """What the count of a term is set against, by the length of the passage."""
+        found: Floats = (self.damping * (1 - self.b) + (self.damping * self.b / self.average) * lengths).astype(
+            np.float32
+        )
+        return found
+
+
 def score(parts: Sequence[Postings], terms: Sequence[str], *, k1: float = K1, b: float = B) -> list[Floats]:
     """The scores [N] of every row of every part for the terms of a question; 0 where none is shared.
 
     A term that the question says twice counts twice.
     """
-    asked: Mapping[str, int] = Counter(terms)
-    idf = weights(parts, terms)
-    passages, tokens = sum(part.passages for part in parts), sum(part.tokens for part in parts)
-    average = max(tokens / passages, 1e-9) if passages else 1.0
+    asked = _Asked.of(parts, terms, k1=k1, b=b)
     found = []
     for part in parts:
-        damping_N = (k1 * (1 - b) + (k1 * b / average) * part.lengths_N).astype(np.float32)
+        damping_N = asked.damped(part.lengths_N)
         scores_N = np.zeros(len(damping_N), np.float32)
-        for term, times in asked.items():
-            rows, counts = part.of(term)
-            if len(rows):
-                held = counts.astype(np.float32)
-                scores_N[rows] += np.float32(times * idf[term] * (k1 + 1)) * held / (held + damping_N[rows])
+        for term, weight in zip(asked.terms, asked.weights, strict=True):
+            _add(scores_N, part, term, weight, damping_N)
         found.append(scores_N)
     return found
 
 
+def first(
+    parts: Sequence[Postings], terms: Sequence[str], most: int, *, kept: Sequence[NDArray[np.bool_] | None], k1: float = K1, b: float = B
+) -> list[tuple[NDArray[np.int64], Floats]]:  # fmt: skip
+    """Rows and scores of each part among which its `most` best lie, to the last bit as `score` has them; of the rows that are
+    `kept` [N] where that is not None.
+
+    Common terms are counted only for rows that can still be among the best (Turtle and Flood, Query Evaluation: Strategies and
+    Optimizations, 1995).
+    """
+    asked = _Asked.of(parts, terms, k1=k1, b=b)
+    return [_first(part, asked, most, kept_N) for part, kept_N in zip(parts, kept, strict=True)]
+
+
+def _first(
+    part: Postings, asked: _Asked, most: int, kept_N: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.int64], Floats]:  # fmt: skip
+    damping_N = asked.damped(part.lengths_N)
+    scores_N = np.zeros(len(damping_N), np.float32)
+    if kept_N is not None:
+        scores_N[~kept_N] = -np.inf
+    left = _at_most(part, asked, float(damping_N.min(initial=np.inf)))
+    for done, (term, weight) in enumerate(zip(asked.terms, asked.weights, strict=True)):
+        _add(scores_N, part, term, weight, damping_N)
+        rest = left[done + 1]
+        if most >= len(scores_N) or done + 1 == len(asked.terms) or rest >= scores_N.max():
+            continue
+        worst = _at_least(scores_N, most)
+        rows = np.flatnonzero(scores_N >= worst - rest) if worst > rest else None
+        if rows is not None and len(rows) <= len(scores_N) // _FEW:
+            scores = scores_N[rows]
+            for term_left, weight_left in zip(asked.terms[done + 1 :], asked.weights[done + 1 :], strict=True):
+                _add_few(scores, rows, part, term_left, weight_left, damping_N)
+            return rows, scores
+    rows = np.flatnonzero(scores_N > 0)
+    return rows, scores_N[rows]
+
+
+def _at_most(part: Postings, asked: _Asked, damping: float) -> list[float]:
+    """How much the terms from each place on can add, to a passage as short as the shortest; a little more, for rounding."""
+    each = []
+    for term, weight in zip(asked.terms, asked.weights, strict=True):
+        count = part.most(term)
+        each.append(weight * count / (count + damping) if count else 0.0)
+    return [sum(each[place:]) * _ROUNDING for place in range(len(each) + 1)]
+
+
+def _add(scores_N: Floats, part: Postings, term: str, weight: float, damping_N: Floats) -> None:
+    rows, counts = part.of(term)
+    if len(rows):
+        held = counts.astype(np.float32)
+        scores_N[rows] += np.float32(weight) * held / (held + damping_N[rows])
+
+
+def _add_few(
+    scores: Floats, among: NDArray[np.int64], part: Postings, term: str, weight: float, damping_N: Floats
+) -> None:
+    """The same for some rows alone, in their order; a part that is not sorted by rows is brought into order."""
+    rows, counts = part.of(term)
+    if not len(rows):
+        return
+    sorter = None if part.in_order else np.argsort(rows)
+    at = np.searchsorted(rows, among, sorter=sorter)
+    at = np.minimum(at, len(rows) - 1)
+    at = at if sorter is None else sorter[at]
+    here = np.flatnonzero(rows[at] == among)
+    held = counts[at[here]].astype(np.float32)
+    scores[here] += np.float32(weight) * held / (held + damping_N[among[here]])
+
+
+def _at_least(scores_N: Floats, most: int) -> float:
+    """A score that `most` rows reach: of lanes only the best is looked at, for a whole sort would take longer than it spares."""
+    lanes = min(_LANES, len(scores_N) // most)
+    best = scores_N[: len(scores_N) // lanes * lanes].reshape(lanes, -1).max(0)
+    return float(np.partition(best, -most)[-most])
+
+
+_ROUNDING = 1 + 1e-5
+_LANES = 16
+_FEW = 32  # that part of the rows is looked up sooner than all are counted
 _NONE: Rows = np.zeros(0, np.int32)
 
 

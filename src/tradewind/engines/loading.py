@@ -13,7 +13,7 @@ from tradewind.engines.embeddings import EncoderEngine
 from tradewind.engines.engine import Decision
 from tradewind.engines.genai import GenaiEngine
 from tradewind.engines.onnx import OnnxPredictor
-from tradewind.engines.recommendation import RecommendationEngine
+from tradewind.engines.recommendation import APPROXIMATE_FROM, RecommendationEngine
 from tradewind.engines.translation import TranslationEngine
 from tradewind.errors import ArtifactError, VerificationFailed
 from tradewind.features.actions import Actions
@@ -211,7 +211,7 @@ def load_embedder(folder: Path, *, public_key: Path | None = None, threads: int 
 
 
 def load_recommender(
-    folder: Path, *, public_key: Path | None = None, threads: int = 1, approximate_from: int | None = None
+    folder: Path, *, public_key: Path | None = None, threads: int = 1, approximate_from: int | None = APPROXIMATE_FROM
 ) -> RecommendationEngine:  # fmt: skip
     """Opens the release of a recommender. Raises ArtifactError when it is none, VerificationFailed when a byte changed, another
     key signed it, or it does not give the golden scores on this machine."""

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tradewind.engines.bm25 import Postings, score
+from tradewind.engines.bm25 import Postings, first
 from tradewind.engines.vectors import Floats, Near, best
 
 CANDIDATES = 100  # of each order
@@ -92,10 +92,9 @@ def similarity(part: Part, row: int, query_D: Floats | None) -> float | None:
 
 def _by_words(parts: Sequence[Part], asked: Sequence[str]) -> dict[Key, float]:
     found: list[tuple[float, int, int]] = []
-    for number, (part, scores_N) in enumerate(zip(parts, score([one.postings for one in parts], asked), strict=True)):
-        if part.kept_N is not None:
-            scores_N = np.where(part.kept_N, scores_N, 0)
-        found += [(-float(scores_N[row]), number, int(row)) for row in best(scores_N, CANDIDATES) if scores_N[row] > 0]
+    looked_at = first([one.postings for one in parts], asked, CANDIDATES, kept=[one.kept_N for one in parts])
+    for number, (rows, scores) in enumerate(looked_at):
+        found += [(-float(scores[place]), number, int(rows[place])) for place in best(scores, CANDIDATES)]
     return {(part, row): -value for value, part, row in sorted(found)[:CANDIDATES]}
 
 

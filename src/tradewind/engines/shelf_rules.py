@@ -7,14 +7,15 @@ Legend: I items, K candidates, k wanted, D width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tradewind.engines.growing import Growing
 from tradewind.errors import DataError, nearest
 from tradewind.features.category import category_key
 
@@ -23,42 +24,79 @@ Wanted: TypeAlias = object  # a value, a sequence of values, or {"min": …, "ma
 
 
 class Attribute:
-    """One raw column of items, `values` [I]. Words and numbers are looked up once: rules hold for every request."""
+    """One raw column of items [I]. Words and numbers are looked up once: rules hold for every request."""
 
-    def __init__(self, values: NDArray[Any]) -> None:
-        self.values = values
+    def __init__(self, values: Growing) -> None:
+        self._values = values
+
+    @classmethod
+    def of(cls, values: Sequence[object]) -> Attribute:
+        return cls(Growing(_objects(values)))
+
+    @property
+    def values(self) -> NDArray[Any]:
+        return self._values.rows
 
     @cached_property
-    def _coded(self) -> tuple[NDArray[np.int32], dict[str, int]]:
-        keys = [category_key(one) for one in self.values]
-        numbers = {key: number for number, key in enumerate(sorted({key for key in keys if key is not None}))}
-        return np.array([-1 if key is None else numbers[key] for key in keys], np.int32), numbers
+    def _coded(self) -> tuple[Growing, dict[str, int]]:
+        numbers: dict[str, int] = {}
+        return Growing(_codes(self.values, numbers)), numbers
 
     @cached_property
-    def _numbers(self) -> NDArray[np.float64]:
-        return np.array([np.nan if one is None else float(one) for one in self.values])
+    def _numbers(self) -> Growing:
+        return Growing(_floats(self.values))
 
     def among(self, wanted: Sequence[object]) -> NDArray[np.bool_]:
         """Which items [I] have one of the values; a missing one is never wanted."""
-        codes_I, numbers = self._coded
+        codes, numbers = self._coded
         keys = [category_key(one) for one in wanted]
-        found: NDArray[np.bool_] = np.isin(codes_I, [numbers[key] for key in keys if key in numbers])
+        found: NDArray[np.bool_] = np.isin(codes.rows, [numbers[key] for key in keys if key in numbers])
         return found
 
     def between(self, low: float, high: float) -> NDArray[np.bool_]:
         """Which items [I] lie in a range. Raises ValueError where the column holds words."""
+        numbers_I = self._numbers.rows
         with np.errstate(invalid="ignore"):
-            found: NDArray[np.bool_] = (self._numbers >= low) & (self._numbers <= high)
+            found: NDArray[np.bool_] = (numbers_I >= low) & (numbers_I <= high)
         return found
 
     def joined(self, more: Sequence[object]) -> Attribute:
-        """The same column with further items behind."""
-        further = np.empty(len(more), dtype=object)
-        further[:] = list(more)
-        return Attribute(np.concatenate([self.values, further]))
+        """The same column with further items behind. Only of the newest."""
+        further = _objects(more)
+        grown = Attribute(self._values.joined(further))
+        if "_coded" in self.__dict__:
+            codes, numbers = self._coded
+            grown.__dict__["_coded"] = codes.joined(_codes(further, numbers)), numbers
+        if "_numbers" in self.__dict__:
+            grown.__dict__["_numbers"] = self._numbers.joined(_floats(further))
+        return grown
 
 
-Attributes: TypeAlias = Mapping[str, Attribute]
+def _objects(values: Sequence[object]) -> NDArray[Any]:
+    found = np.empty(len(values), dtype=object)
+    found[:] = list(values)
+    return found
+
+
+def _codes(values: NDArray[Any], numbers: dict[str, int]) -> NDArray[np.int32]:
+    """By `numbers`, which new words join; -1 for a missing value."""
+    keys = (category_key(one) for one in values)
+    return np.array([-1 if key is None else numbers.setdefault(key, len(numbers)) for key in keys], np.int32)
+
+
+def _floats(values: NDArray[Any]) -> NDArray[np.float64]:
+    return np.array([np.nan if one is None else float(one) for one in values], np.float64)
+
+
+class Column(Protocol):
+    """What rules ask of a column of items."""
+
+    def among(self, wanted: Sequence[object]) -> NDArray[np.bool_]: ...
+    def between(self, low: float, high: float) -> NDArray[np.bool_]: ...
+
+
+Attributes: TypeAlias = Mapping[str, Column]
+Place: TypeAlias = Callable[[str | None], int | None]  # of an item by its key; None for one that is not known
 
 
 @dataclass(frozen=True)
@@ -94,23 +132,21 @@ class Rules:
                                 "number that is not below 0, and adds a finite one.",
                                 code="boost", where="boosts")  # fmt: skip
 
-    def allowed(self, attributes: Attributes, places: Mapping[str, int], items: int) -> NDArray[np.bool_] | None:
+    def allowed(self, attributes: Attributes, place: Place, items: int) -> NDArray[np.bool_] | None:
         """Which items [I] may be shown; None for all. Raises DataError for a column that is none."""
         found: NDArray[np.bool_] | None = None
         if self.allow is not None:
             found = np.zeros(items, np.bool_)
-            found[_known(self.allow, places)] = True
+            found[_known(self.allow, place)] = True
         for column, wanted in self.where.items():
             meets = _meets(attributes, column, wanted)
             found = meets if found is None else found & meets
         if self.exclude:
             found = np.ones(items, np.bool_) if found is None else found
-            found[_known(self.exclude, places)] = False
+            found[_known(self.exclude, place)] = False
         return found
 
-    def _boosted(
-        self, attributes: Attributes, places: Mapping[str, int], items: int
-    ) -> list[tuple[NDArray[np.bool_], Boost]]:
+    def _boosted(self, attributes: Attributes, place: Place, items: int) -> list[tuple[NDArray[np.bool_], Boost]]:
         """Each boost with the items [I] that it is for: those named, and those that meet all it asks of columns."""
         found = []
         for boost in self.boosts:
@@ -119,17 +155,17 @@ class Rules:
                 chosen[:] = True
                 for column, wanted in boost.where.items():
                     chosen &= _meets(attributes, column, wanted)
-            chosen[_known(boost.items, places)] = True
+            chosen[_known(boost.items, place)] = True
             found.append((chosen, boost))
         return found
 
     def sums(
-        self, attributes: Attributes, places: Mapping[str, int], items: int
+        self, attributes: Attributes, place: Place, items: int
     ) -> tuple[Floats | None, Floats | None]:  # fmt: skip
         """The factor and the addend of every item [I], None where there is none."""
         factor: Floats | None = None
         addend: Floats | None = None
-        for chosen, boost in self._boosted(attributes, places, items):
+        for chosen, boost in self._boosted(attributes, place, items):
             if boost.times != 1:
                 factor = np.ones(items, np.float32) if factor is None else factor
                 factor[chosen] *= np.float32(boost.times)
@@ -139,10 +175,10 @@ class Rules:
         return factor, addend
 
 
-def _known(names: Sequence[object], places: Mapping[str, int]) -> NDArray[np.int64]:
+def _known(names: Sequence[object], place: Place) -> NDArray[np.int64]:
     """Places of the items that are known; stock lists name more than a model knows."""
-    keys = (category_key(name) for name in names)
-    return np.array([places[key] for key in keys if key is not None and key in places], np.int64)
+    places = (place(category_key(name)) for name in names)
+    return np.array([one for one in places if one is not None], np.int64)
 
 
 def _meets(attributes: Attributes, column: str, wanted: Wanted) -> NDArray[np.bool_]:
