@@ -106,8 +106,9 @@ def test_the_first_are_those_of_all_scores_to_the_last_bit(seed, passages, most,
 
 
 def test_common_terms_are_counted_for_few_rows(tmp_path):
+    lost = np.random.default_rng(0).random(2000) < 0.02
     texts = [
-        f"the card of number{row % 40} the" if row % 50 else "the lost passport of the card" for row in range(2000)
+        "the lost passport of the card" if one else f"the card of number{row % 40} the" for row, one in enumerate(lost)
     ]
     fixed = FixedPostings(write(tmp_path, documents_of(*texts)))
     query = terms("the lost passport of the card")
