@@ -13,8 +13,10 @@ from tradewind.cli.app import app
 from tradewind.cli.app import main as tradewind
 from tradewind.engines.loading import load_translator
 from tradewind.errors import ArtifactError, VerificationFailed
+from tradewind.features.pair_tokenizer import PairTokenizer
 from tradewind.files import read_json
 from tradewind.release.bundle import task_of
+from tradewind.release.translation import read_translation_golden
 
 SENTENCE = "The teacher bought one red kite in Beijing yesterday."
 QUICK = ["--set", "evaluate.bootstrap=40", "--set", "evaluate.most_pairs=40"]
@@ -126,6 +128,20 @@ def test_a_product_that_loses_too_much_in_8_bits_has_no_release(product):
 def test_a_precision_that_is_not_made_cannot_answer(product):
     wrong = ["--set", "serve.precision=fp32", "--set", "release.precisions=[int8]"]
     assert tradewind(["release", "-C", str(product), *QUICK, *wrong]) == 2
+
+
+def test_a_name_is_struck_from_what_was_built_and_the_release_still_holds(product, tmp_path):
+    folder = shutil.copytree(product, tmp_path / "erased")
+    done = run("erase", "Beijing", "--redact", "-C", folder)
+    assert done.exit_code == 0, (done.output, done.exception)
+    work = folder / ".tradewind"
+    assert all((one / "erased.json").is_file() for one in (work / "translators").iterdir())
+    (release,) = (work / "releases").iterdir()
+    assert load_translator(release).facts.terms_taught
+    tokenizer = PairTokenizer.open(release / "translator" / "tokenizer")
+    golden = read_translation_golden(release / "translator" / "golden.npz")
+    assert golden.sources
+    assert not any("Beijing" in tokenizer.decode(one.tolist()) for one in golden.sources)
 
 
 def test_a_run_of_ours_and_a_folder_of_marian_are_tuned_and_released_the_same_way(made_translator, tmp_path):

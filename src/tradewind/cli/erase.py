@@ -106,7 +106,7 @@ def _erase(session: Session, name: str, *, redact: bool, dry_run: bool) -> dict[
 
 
 def _refuse_unfindable(product: Product) -> None:
-    if product.data.subject is None and product.task != "generation":
+    if product.data.subject is None and product.task not in ("generation", "translation"):
         raise InputError(
             "No column says whom a row is about, so nobody's rows can be found in what was built.",
             code="subject_column", where="data.subject",
