@@ -12,8 +12,7 @@ from tradewind.cli.app import app
 from tradewind.cli.app import main as tradewind
 from tradewind.engines.translation import TranslationEngine
 from tradewind.evaluate.translation_witness import read_translations
-from tradewind.features.word_table import WordTable
-from tradewind.features.words import words
+from tradewind.features.run_table import RunTable
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +47,8 @@ def test_pairs_are_from_all_over_the_split_and_baselines_know_no_more_than_the_m
     assert (held.row_N[0], held.row_N[-1], len(held.row_N)) == (0, len(pairs) - 1, 80)
     assert [(source, reference) for source, reference in zip(held.sources, held.references, strict=True)] == [pairs[row] for row in held.row_N]  # fmt: skip
     assert held.said["copy"] == held.sources
-    table = WordTable.fit((words(source), words(target)) for source, target in made_translator.parallel.texts("train"))
-    assert held.said["word_table"][3] == table.translate(held.sources[3], language="zh")
+    table = RunTable.fit(list(made_translator.parallel.texts("train")), source="en", target="zh")
+    assert held.said["word_table"] == tuple(map(table.translate, held.sources))
 
 
 def test_terms_of_the_glossary_are_counted(made_translator, measured):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,13 +26,14 @@ from tradewind.evaluate import translation as reports
 from tradewind.evaluate.report import JSON_FILE
 from tradewind.evaluate.translation import TranslationInputs
 from tradewind.evaluate.translation_witness import MODEL, TranslationWitness
+from tradewind.features.run_table import RunTable
 from tradewind.features.word_table import WordTable
-from tradewind.features.words import words
+from tradewind.features.words import is_spaced, words
 from tradewind.files import digest_json, read_json
 from tradewind.release.translation import TranslatorFacts
 from tradewind.train.translation import TranslationRun
 
-FORMAT = 1
+FORMAT = 2
 _AT_ONCE = 64  # sentences between two words of progress
 _TABLE_PAIRS = 100_000  # pairs that the table of words is learnt from
 _CURVE_POINTS = 200
@@ -103,20 +104,12 @@ def _measure(
     if settings.baselines:
         session.voice.progress("learning the table of words", 0.7)
         began = time.perf_counter()
-        learnt = [(words(source), words(target)) for source, target in islice(parallel.texts("train"), _TABLE_PAIRS)]
-        table = WordTable.fit(learnt)
+        learnt = list(islice(parallel.texts("train"), _TABLE_PAIRS))
+        translate, what = _dictionary(learnt, languages)
         timings["word_table"] = round(time.perf_counter() - began, 3)
-        said |= {
-            "copy": sources,
-            "word_table": tuple(table.translate(source, language=languages[1]) for source in sources),
-        }
-        notes = {
-            "copy": {"how": "the source as it is", "skipped": ""},
-            "word_table": {
-                "how": f"each word's likeliest word, learnt from {len(learnt):,} pairs (IBM model 1), in the order of the source",
-                "skipped": "",
-            },
-        }
+        said |= {"copy": sources, "word_table": tuple(map(translate, sources))}
+        how = f"{what}, learnt from {len(learnt):,} pairs (IBM model 1), in the order of the source"
+        notes = {"copy": {"how": "the source as it is", "skipped": ""}, "word_table": {"how": how, "skipped": ""}}
 
     # 3. Scores, intervals, gates, the page.
     session.voice.progress("scores and intervals", 0.9)
@@ -149,6 +142,15 @@ def _translated(session: Session, engine: TranslationEngine, sources: Sequence[s
         found += engine.translate(sources[begin : begin + _AT_ONCE])
         session.voice.progress("translating", 0.7 * len(found) / len(sources))
     return found
+
+
+def _dictionary(pairs: Sequence[tuple[str, str]], languages: tuple[str, str]) -> tuple[Callable[[str], str], str]:
+    """What translates word by word, and how: by runs of characters where one of the languages has no blanks."""
+    source, target = languages
+    if is_spaced(source) != is_spaced(target):
+        return RunTable.fit(pairs, source=source, target=target).translate, "each word's commonest run of characters"
+    table = WordTable.fit((words(read), words(written)) for read, written in pairs)
+    return lambda text: table.translate(text, language=target), "each word's likeliest word"
 
 
 def _facts_of_data(parallel: Parallel) -> dict[str, Any]:

@@ -110,6 +110,7 @@ _REASONS = [
         (rf"share of (\d+) terms of the glossary in a source whose wanted words stand in the translation{_EXACT}", r"原文中 \1 个术语里规定译法出现在译文中的比例；95% 精确区间"),
         (rf"share of (\d+) sentences whose translation came to the most tokens that there may be, before its end{_EXACT}", r"\1 句中译文在结束前达到词元上限的比例；95% 精确区间"),
         ("the source as it is", "原文不作改动"),
+        (r"each word's commonest run of characters, learnt from ([\d,]+) pairs \(IBM model 1\), in the order of the source", r"由 \1 个句对学得每个词最常写成的一串字（IBM 模型 1），按原文语序"),
         (r"each word's likeliest word, learnt from ([\d,]+) pairs \(IBM model 1\), in the order of the source", r"由 \1 个句对学得每个词最可能的译词（IBM 模型 1），按原文语序"),
     )
 ]  # fmt: skip
