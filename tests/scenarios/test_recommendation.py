@@ -42,6 +42,17 @@ def test_the_next_item_follows_events_rules_and_reasons(shop):
         assert pushed["items"][0]["item"] == "i0300"
         assert first(shop, client, history=["i0000", "gone"])["unknown"] == ["gone"]
 
+        # An item that came since is scored by its columns, and another customer's catalogue is not touched.
+        brought = {"model": "shop-next-item", "items": [{"item": "new tent", "columns": {"hobby": "camping"}}]}
+        assert client.post("/v1/items", json=brought).json()["taken"] == 1
+        assert client.post("/v1/items", json=brought).json()["passed_over"] == 1
+        tents = first(shop, client, history=["i0000"], k=100, where={"hobby": "camping"})["items"]
+        assert "new tent" in [one["item"] for one in tents]
+        wrong = client.post(
+            "/v1/items", json={"model": "shop-next-item", "items": [{"item": "x", "columns": {"hobbi": 1}}]}
+        )
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "hobbi")
+
         # What is wrong is named, and costs nothing.
         for row, place in (
             ({"k": 0}, "inputs[0].k"),
@@ -50,7 +61,9 @@ def test_the_next_item_follows_events_rules_and_reasons(shop):
         ):
             reply = client.post("/v1/predict", json={"model": "shop-next-item", "inputs": [row]})
             assert (reply.status_code, reply.json()["error"]["param"]) == (400, place)
-        assert client.get("/v1/usage").json()["units"] == 7
+        assert client.get("/v1/usage").json()["units"] == 8
         shown = client.get("/v1/models/shop-next-item").json()
         assert (shown["task"], shown["items"] > 300) == ("recommendation", True)
-        assert client.get("/openapi.json").json()["components"]["schemas"]["row.shop-next-item"]["properties"]["k"]
+        told = client.get("/openapi.json").json()
+        assert told["components"]["schemas"]["row.shop-next-item"]["properties"]["k"]
+        assert {"/v1/events", "/v1/items"} <= set(told["paths"])

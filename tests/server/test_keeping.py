@@ -8,7 +8,9 @@ import pytest
 
 from tradewind.artifacts import Workspace, all_artifacts, tombstones
 from tradewind.clock import FixedClock
+from tradewind.privacy.subjects import SubjectKey
 from tradewind.server.keeping import Keeper, Kept
+from tradewind.server.session_feed import SessionFeed
 
 DAY_MS = 86_400_000
 
@@ -76,3 +78,15 @@ def test_what_fails_is_told_and_done_in_the_next_round(workspace, clock):
     record.write_bytes(whole)
     keeper.sweep()
     assert "dataset" not in left(workspace)
+
+
+def test_what_users_met_ends_too(workspace, clock, tmp_path):
+    feed = SessionFeed(tmp_path / "sessions/shop/acc_1", SubjectKey.open(tmp_path))
+    now = clock.now().timestamp()
+    feed.accept_events(
+        [{"user": "ann", "item": item, "time": at} for item, at in (("old", now - 2 * 86_400), ("new", now))]
+    )
+    told = []
+    Keeper([Kept(workspace, {}, events_ms=DAY_MS)], log=told.append).sweep()
+    assert feed.history("ann") == ["new"]
+    assert told == [{"event": "events_ended", "count": 1}]

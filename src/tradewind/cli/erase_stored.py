@@ -28,7 +28,7 @@ from tradewind.privacy import erasure
 from tradewind.privacy.erasure import Holder
 from tradewind.privacy.subjects import Subject, SubjectKey
 from tradewind.privacy.vault import Vault
-from tradewind.server.session_people import Sessions
+from tradewind.server.session_people import BroughtItems, Sessions
 
 VAULT = "vault"
 
@@ -84,10 +84,10 @@ def erase_stored(workspace: Workspace, name: str, *, dry_run: bool) -> dict[str,
 
 
 def stored_holders(workspace: Workspace, database: Database | None, *, receipt: str) -> list[Holder]:
-    """What a server keeps: events of recommenders, and the stores in the business database, where there is one."""
-    sessions = Sessions(workspace.home)
+    """What a server keeps: logs of recommenders, and the stores in the business database, where there is one."""
+    logs: list[Holder] = [Sessions(workspace.home), BroughtItems(workspace.home)]
     if database is None:
-        return [sessions]
+        return logs
     folder: Path = workspace.home / VAULT
     vault = Vault.open(folder) if folder.is_dir() else None
     return [
@@ -96,7 +96,7 @@ def stored_holders(workspace: Workspace, database: Database | None, *, receipt: 
         Conversations(database, vault, actor=OPERATOR, receipt=receipt),
         ReviewedDecisions(database, vault, actor=OPERATOR),
         People(database, actor=OPERATOR),
-        sessions,
+        *logs,
     ]
 
 

@@ -94,3 +94,18 @@ class MemoryEvents:
     def forget(self, user: str) -> int:
         with self._lock:
             return len(self._events.pop(user, ()))
+
+    def count_before(self, at: float) -> int:
+        """How many happened before a moment."""
+        with self._lock:
+            return sum(event.at < at for mine in self._events.values() for event in mine)
+
+    def expire(self, at: float) -> None:
+        """Removes what happened before a moment."""
+        with self._lock:
+            for user, mine in list(self._events.items()):
+                left = [event for event in mine if event.at >= at]
+                if left:
+                    self._events[user] = left
+                else:
+                    del self._events[user]

@@ -287,6 +287,24 @@ class RecommendationEngine:
         }
         return (self._own if own is None else own).add(keys, vectors, bias, attributes)
 
+    def add_known(
+        self, rows: Sequence[Mapping[str, object]], names: Sequence[object], *, own: OwnItems
+    ) -> int:  # fmt: skip
+        """`add_items` for items that another release took: columns that this one does not know are left out, and so is an item
+        of which nothing is left or that this one refuses."""
+        if self._held.items is None:
+            return 0
+        known = {column.name for column in self._held.items.columns}
+        kept: list[tuple[Mapping[str, object], object]] = []
+        for row, name in zip(rows, names, strict=True):
+            left = {column: value for column, value in row.items() if column in known}
+            try:
+                self.check_items([left], [name])
+            except DataError:
+                continue
+            kept.append((left, name))
+        return self.add_items([row for row, _ in kept], [name for _, name in kept], own=own)
+
     def check_items(self, rows: Sequence[Mapping[str, object]], names: Sequence[object]) -> list[str]:
         """The keys of new items, without adding them. Raises DataError as `add_items`."""
         if self._held.items is None:

@@ -68,6 +68,10 @@ class OwnItems:
         since = self._since
         return since.names[: len(since.bias.rows)]
 
+    def knows(self, key: str) -> bool:
+        """Whether it is an item of the release, or came since."""
+        return self.shelf().place(key) is not None
+
     def add(
         self, keys: Sequence[str], vectors_NW: Floats, bias_N: Floats, attributes: Mapping[str, Sequence[object]]
     ) -> int:

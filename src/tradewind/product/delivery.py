@@ -178,6 +178,7 @@ class Keep(Section):
     datasets: DurationField | None = Field(None, description="Prepared rows: 90d, 2y; no end by default")
     runs: DurationField | None = Field(None, description="Training runs, with their checkpoints")
     reports: DurationField | None = Field(None, description="Reports, with a prediction for each test row")
+    events: DurationField | None = Field(None, description="What users of a recommender met (/v1/events), by its own time")
 
 
 class Privacy(Section):
@@ -199,7 +200,7 @@ class Privacy(Section):
 
     @model_validator(mode="after")
     def _ends(self) -> Privacy:
-        for name in ("datasets", "runs", "reports"):
+        for name in ("datasets", "runs", "reports", "events"):
             if getattr(self.keep, name) == NEVER:
                 raise ValueError(f"keep.{name} is never, but without it nothing is built: write how long, as in 90d")
         return self

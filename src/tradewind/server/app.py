@@ -22,12 +22,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from tradewind.errors import EnvironmentFailure, InputError, TradewindError
-from tradewind.server import decisions, events, health, models, openapi, search, translations
+from tradewind.server import decisions, events, health, items, models, openapi, search, translations
 from tradewind.server.decisions import Decisions
 from tradewind.server.desk import Desk
 from tradewind.server.events import Events
 from tradewind.server.gate import Gate, Refused
 from tradewind.server.health import Health
+from tradewind.server.items import Items
 from tradewind.server.library import Library
 from tradewind.server.observe import Observer
 from tradewind.server.oip import Oip
@@ -83,6 +84,7 @@ class App:
         self._translations = Translations(desk)
         self._decisions = Decisions(desk)
         self._events = Events(desk)
+        self._items = Items(desk)
         self._health = Health(desk, lambda: self.draining)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,6 +97,8 @@ class App:
                 await self._decisions(scope, receive, send)
             elif path == events.ROUTE:
                 await self._events(scope, receive, send)
+            elif path == items.ROUTE:
+                await self._items(scope, receive, send)
             elif path == search.ROUTE:
                 await self._search(scope, receive, send)
             elif path == translations.ROUTE:

@@ -1,4 +1,5 @@
-"""Ends what was built and whose time is over, beside the requests: prepared rows, runs and reports of the products served.
+"""Ends what was built and whose time is over, beside the requests: prepared rows, runs and reports of the products served, and what
+users of recommenders met.
 Not here: stored requests (`recording.py`), nor how long anything is kept (`privacy.keep` of the product file).
 
 Releases go on: nothing that is served reads these folders. Of several workers, and of several servers on one folder, one
@@ -14,8 +15,10 @@ from datetime import timedelta
 from typing import Any
 
 from tradewind.artifacts import Kind, Workspace, expire
+from tradewind.clock import milliseconds
 from tradewind.errors import TradewindError
 from tradewind.privacy.subjects import FOLDER
+from tradewind.server import session_people
 from tradewind.server.ticker import Ticker
 
 _EVERY_S = 3600.0
@@ -23,10 +26,15 @@ _EVERY_S = 3600.0
 
 @dataclass(frozen=True)
 class Kept:
-    """How long artifacts of one workspace are kept, in milliseconds by kind; others have no end."""
+    """How long artifacts of one workspace are kept, in milliseconds by kind, and what users of its recommenders met; others have
+    no end."""
 
     workspace: Workspace
     keep_ms: Mapping[Kind, int]
+    events_ms: int | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.keep_ms) or self.events_ms is not None
 
 
 class Keeper:
@@ -35,7 +43,7 @@ class Keeper:
     def __init__(
         self, kept: Sequence[Kept], *, every_s: float = _EVERY_S, log: Callable[[Mapping[str, Any]], None] | None = None
     ) -> None:
-        self._kept = [one for one in kept if one.keep_ms]
+        self._kept = [one for one in kept if one]
         self._log = log or (lambda event: None)
         self._ticker = Ticker("keep", self.sweep, every_s=every_s)
 
@@ -56,19 +64,24 @@ class Keeper:
                 code = error.code if isinstance(error, TradewindError) else type(error).__name__
                 self._log({"event": "artifacts_not_swept", "code": code})
             else:
-                if gone:
-                    self._log({"event": "artifacts_ended", "count": gone})
+                for event, count in gone.items():
+                    self._log({"event": event, "count": count})
 
-    def _sweep(self, one: Kept) -> int:
+    def _sweep(self, one: Kept) -> dict[str, int]:
         folder = one.workspace.home / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".keep.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return 0
+                return {}
             now = one.workspace.clock.now()
-            return sum(
+            artifacts = sum(
                 expire(one.workspace, kind, before=now - timedelta(milliseconds=keep))
                 for kind, keep in one.keep_ms.items()
             )
+            events = 0
+            if one.events_ms is not None:
+                events = session_people.expire(one.workspace.home, milliseconds(one.workspace.clock) - one.events_ms)
+            found = {"artifacts_ended": artifacts, "events_ended": events}
+            return {name: count for name, count in found.items() if count}

@@ -14,7 +14,13 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from tradewind import __version__
-from tradewind.server import openapi_beside, openapi_decisions, openapi_text, openapi_translation
+from tradewind.server import (
+    openapi_beside,
+    openapi_decisions,
+    openapi_recommendation,
+    openapi_text,
+    openapi_translation,
+)
 from tradewind.server.desk import Desk
 from tradewind.server.served import Served
 from tradewind.server.served_encoder import ServedEncoder
@@ -86,6 +92,7 @@ def document(desk: Desk, app: FastAPI) -> dict[str, Any]:
     made["paths"] = {
         **_paths(live, tables),
         **openapi_text.paths(text, _errors()),
+        **openapi_recommendation.paths(live, _errors()),
         **openapi_decisions.paths(tables, _errors()),
         **openapi_translation.paths(live, _errors()),
         **made.get("paths", {}),

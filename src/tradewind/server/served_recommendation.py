@@ -25,6 +25,8 @@ from tradewind.release.recommender import TASK
 from tradewind.release.registry import Version
 from tradewind.server.event_feed import EventFeed
 from tradewind.server.fields import Fields
+from tradewind.server.item_feed import FOLDER as ITEMS
+from tradewind.server.item_feed import ItemFeeds
 from tradewind.server.served_rows import ServedRows
 from tradewind.server.session_feed import FOLDER, SessionFeeds
 from tradewind.server.wire import Row
@@ -39,12 +41,13 @@ _SEEN = ("default", "leave_out", "keep")
 
 @dataclass(frozen=True)
 class ServedRecommender(ServedRows):
-    """`sessions` keeps what users of each customer met since the release."""
+    """`sessions` keeps what users of each customer met since the release, `items` what each customer sells since."""
 
     task = TASK
 
     engine: RecommendationEngine
     sessions: SessionFeeds
+    items: ItemFeeds
     columns: Mapping[str, Any]  # of items and users, by kind: what filters, boosts and user_columns may name
 
     def answer(self, rows: Sequence[Row], account: str) -> list[dict[str, Any]]:
@@ -74,6 +77,7 @@ class ServedRecommender(ServedRows):
             rules=_rules(row),
             columns=None if columns is None else columns.content,
             why=row.integer("why", 0, _WHY_MOST) or 0,
+            own=self.items.own(account),
         )  # fmt: skip
 
 
@@ -93,6 +97,7 @@ def open_recommender(
         output_schema=_OUTPUT,
         engine=engine,
         sessions=SessionFeeds(home / FOLDER / product, SubjectKey.open(home)),
+        items=ItemFeeds(home / ITEMS / product, engine),
         columns={"item_columns": manifest["item_columns"], "user_columns": manifest["user_columns"]},
     )
 

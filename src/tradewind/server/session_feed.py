@@ -28,7 +28,8 @@ _FIELDS = frozenset(["user", "item", "time", "event", "id"])
 
 
 class Record(msgspec.Struct, array_like=True):
-    """An event in the log, and the subject that its user is; one without an item says that the subject was erased."""
+    """An event in the log, and the subject that its user is; one without an item says that the subject was erased, or without
+    one either that all before its time is over."""
 
     user: str
     item: str
@@ -102,6 +103,20 @@ class SessionFeed:
                 self._log.compact(self._kept)
         return gone
 
+    def expire(self, before_ms: int) -> int:
+        """Takes away what happened before a moment, from the disk and from every worker; gives how many went."""
+        with self._log.turn() as news:
+            self._follow(news)
+            gone = self._events.count_before(before_ms / 1000)
+            if gone:
+                record = Record("", "", before_ms)
+                self._log.append(_encode(record))
+                self._take(record)
+        if gone:
+            with self._compacting:
+                self._log.compact(self._kept)
+        return gone
+
     def __del__(self) -> None:
         # With the last request of a replaced release: until then its log is read.
         if hasattr(self, "_log"):
@@ -140,9 +155,11 @@ class SessionFeed:
         if record.item:
             self._events.append([_event(record)])
             self._users.setdefault(record.subject, set()).add(record.user)
-        else:
+        elif record.subject:
             for user in self._users.pop(record.subject, ()):
                 self._events.forget(user)
+        else:
+            self._events.expire(record.at_ms / 1000)
 
     def _kept(self, payload: bytes) -> bool:
         record = _decode(payload)
