@@ -178,7 +178,9 @@ class Keep(Section):
     datasets: DurationField | None = Field(None, description="Prepared rows: 90d, 2y; no end by default")
     runs: DurationField | None = Field(None, description="Training runs, with their checkpoints")
     reports: DurationField | None = Field(None, description="Reports, with a prediction for each test row")
-    events: DurationField | None = Field(None, description="What users of a recommender met (/v1/events), by its own time")
+    events: DurationField | None = Field(
+        None, description="What users of a recommender met (/v1/events), by its own time"
+    )
 
 
 class Privacy(Section):
