@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.release.transparency.made import CHINESE, REPORT, sources, write
 from tradewind.release.transparency.document import FILE, Document, document_from
 from tradewind.release.transparency.evidence import DATA
@@ -47,6 +49,36 @@ def test_rooms_that_were_not_examined_are_listed_as_not_measured():
     assert "| Fairness | measured |" in card
     for room in ("Robustness", "Explanations"):
         assert f"| {room} | not measured |" in card
+
+
+SOME_ROOMS = {
+    "retrieval": {"passages": 40, "questions": 12, "sure": [{"least": 0.5, "answered": 0.75, "right": 0.9}],
+                  "figures": {"retrieval_recall@1": {"value": 0.83, "rows": 12}}},
+    "intents": {"shots": 5, "frozen": True, "accepting": [{"accept": 0.95, "threshold": 0.31, "kept": 0.94, "false": 0.12}]},
+    "drift": {"columns": [{"name": "income", "psi": 0.21, "ks": 0.1, "rows": 300, "moved": True}], "moved": 1, "bound": 0.2},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", ["## Knowledge base", "| passages | 40 |", "least confidence", "| 0.7500 | 0.9000 |", "## New classes, and texts of no class", "| 0.9500 | 0.3100 | 0.9400 | 0.1200 |", "## Drift", "| income |"]),
+        ("zh", ["## 知识库", "| 段落数 | 40 |", "首段命中率", "## 新增类别与范围之外的文本", "误收率", "## 训练集到测试集的漂移", "已漂移"]),
+    ],
+)  # fmt: skip
+def test_what_only_some_products_are_examined_for_stands_there_where_it_was(language, told):
+    made = sources(report=REPORT | {"trust": REPORT["trust"] | SOME_ROOMS})
+    full = render(_document(made), "full", "md", language=language).decode()
+    assert [one for one in told if one not in full] == []
+    card = render(_document(made), "card", "md", language="en").decode()
+    assert "| Knowledge base | measured |" in card
+    assert "| Decisions |" not in card
+
+
+def test_a_product_that_searches_nothing_has_no_heading_for_it():
+    full = render(_document(sources()), "full", "md", language="en").decode()
+    assert "Knowledge base" not in full
+    assert "## Membership inference" in full
 
 
 def test_no_value_of_a_row_is_told():

@@ -23,7 +23,7 @@ FRAMES: tuple[FrameName, ...] = get_args(FrameName)
 @dataclass(frozen=True)
 class Heading:
     """`parts` are names of `parts.PARTS`; `asks`: where they say nothing, the provider is asked. `only` says for
-    which kinds of release it stands."""
+    which kinds of release it stands, `found` for which room of trust: where that one found something."""
 
     id: str
     en: str
@@ -32,6 +32,7 @@ class Heading:
     level: int = 2
     asks: bool = False
     only: tuple[str, ...] = ()
+    found: str = ""
 
     def title(self, language: str) -> str:
         return self.zh if language == "zh" else self.en
@@ -48,9 +49,9 @@ class Frame:
 
 
 def _h(
-    id_: str, en: str, zh: str, *parts: str, level: int = 2, asks: bool = False, only: tuple[str, ...] = ()
-) -> Heading:
-    return Heading(id_, en, zh, parts, level, asks, only)
+    id_: str, en: str, zh: str, *parts: str, level: int = 2, asks: bool = False, only: tuple[str, ...] = (), found: str = ""
+) -> Heading:  # fmt: skip
+    return Heading(id_, en, zh, parts, level, asks, only, found)
 
 
 _LANGUAGE = ("language",)
@@ -100,10 +101,11 @@ _ANNEX = Frame(
            "oversight", "room:explanations", "serving", level=3),
         _h("annex-iv.2f", "2(f) Changes determined in advance", "2(f) 预先确定的变更", level=3, asks=True),
         _h("annex-iv.2g", "2(g) Validation and testing", "2(g) 验证与测试",
-           "splits", "figures", "further", "calibration", "gates", "room:fairness", "room:robustness", "evidence", level=3),
+           "splits", "figures", "further", "calibration", "gates", "room:fairness", "room:robustness", "room:actions", "room:intents",
+           "room:retrieval", "evidence", level=3),
         _h("annex-iv.2h", "2(h) Cybersecurity", "2(h) 网络安全措施", "parity", "room:membership", level=3, asks=True),
         _h("annex-iv.3", "3. Monitoring, functioning and control", "3. 监测、运行与控制",
-           "figures", "verdicts", "weakest", "limitations", "risks", "oversight", "room:screening", "room:uncertainty", "columns"),
+           "figures", "verdicts", "weakest", "limitations", "risks", "oversight", "room:screening", "room:uncertainty", "room:drift", "columns"),
         _h("annex-iv.4", "4. Why these performance metrics are appropriate", "4. 性能指标的适当性", "primary", "gates", asks=True),
         _h("annex-iv.5", "5. Risk management system (Article 9)", "5. 风险管理体系（第 9 条）", "risks", asks=True),
         _h("annex-iv.6", "6. Changes through the lifecycle", "6. 生命周期内的变更", "since", "changes"),
@@ -167,7 +169,8 @@ _NIST = Frame(
         _h("nist.measure-2.2", "MEASURE 2.2 Evaluations with human subjects", "MEASURE 2.2 涉及人类受试者的评估", level=3, asks=True),
         _h("nist.measure-2.3", "MEASURE 2.3 Performance", "MEASURE 2.3 性能", "figures", "lead", level=3),
         _h("nist.measure-2.4", "MEASURE 2.4 Monitoring in production", "MEASURE 2.4 生产环境监测", level=3, asks=True),
-        _h("nist.measure-2.5", "MEASURE 2.5 Valid and reliable", "MEASURE 2.5 有效与可靠", "calibration", "room:screening", "room:uncertainty", level=3),
+        _h("nist.measure-2.5", "MEASURE 2.5 Valid and reliable", "MEASURE 2.5 有效与可靠", "calibration", "room:screening", "room:uncertainty", "room:actions",
+           "room:intents", "room:retrieval", level=3),
         _h("nist.measure-2.6", "MEASURE 2.6 Safety", "MEASURE 2.6 安全", "parity", "serving", level=3, asks=True),
         _h("nist.measure-2.7", "MEASURE 2.7 Security and resilience", "MEASURE 2.7 安全防护与韧性", "room:robustness", level=3),
         _h("nist.measure-2.8", "MEASURE 2.8 Transparency and accountability", "MEASURE 2.8 透明与问责", "parents", "marking", level=3),
@@ -258,6 +261,10 @@ _FULL = Frame(
         _h("full.screening", "Sensitivity and specificity", "灵敏度与特异度", "room:screening"),
         _h("full.uncertainty", "Uncertainty", "不确定性", "room:uncertainty"),
         _h("full.membership", "Membership inference", "成员推断", "room:membership"),
+        _h("full.actions", "Decisions and what they cost", "决策及其成本", "room:actions", found="actions"),
+        _h("full.intents", "New classes, and texts of no class", "新增类别与范围之外的文本", "room:intents", found="intents"),
+        _h("full.retrieval", "Knowledge base", "知识库", "room:retrieval", found="retrieval"),
+        _h("full.drift", "Drift from train to test", "训练集到测试集的漂移", "room:drift", found="drift"),
         _h("full.limits", "Limits", "局限", "limitations", "weakest", "repetition"),
         _h("full.risks", "Risks", "风险", "risks"),
         _h("full.oversight", "Human oversight", "人工监督", "oversight", "serving"),

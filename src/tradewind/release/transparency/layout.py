@@ -42,7 +42,12 @@ def unanswered(document: Document, name: FrameName) -> list[str]:
 
 
 def _headings(document: Document, chosen: Frame) -> list[Heading]:
-    return [one for one in chosen.headings if not one.only or document.kind in one.only]
+    rooms = {key.split(".")[1] for key in document.values if key.startswith("trust.")}
+    return [
+        one
+        for one in chosen.headings
+        if (not one.only or document.kind in one.only) and (not one.found or one.found in rooms)
+    ]
 
 
 def _blocks(view: View, heading: Heading) -> list[Block]:

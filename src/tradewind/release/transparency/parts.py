@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from tradewind.release.transparency.page import Block, Bullets, Cell, Table, Text
-from tradewind.release.transparency.rooms import ROOMS, further, room, rooms, sensitive, verdicts
+from tradewind.release.transparency.rooms import ROOMS, SOME, further, room, rooms, sensitive, verdicts
 from tradewind.release.transparency.view import View
 
 Part = Callable[[View], list[Block]]
@@ -352,5 +352,5 @@ PARTS: Mapping[str, Part] = MappingProxyType({
     "serving": _named("serving", "abstain_below"), "store": _named("serving", "store.inputs", "store.outputs", "store.consent"),
     "since": lambda view: view.facts([(view.words("follows"), "changes.since_version")]), "changes": _changes, "missing": _missing,
     "evidence": _evidence,
-    **{f"room:{name}": room(name) for name in ROOMS},
+    **{f"room:{name}": room(name) for name in (*ROOMS, *SOME)},
 })  # fmt: skip

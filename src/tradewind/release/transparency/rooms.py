@@ -42,14 +42,22 @@ def sensitive(view: View) -> list[Block]:
 
 
 ROOMS = ("fairness", "screening", "robustness", "explanations", "uncertainty", "membership")
+SOME = (
+    "actions",
+    "drift",
+    "intents",
+    "retrieval",
+)  # of products that decide, talk or search: told where they found something
 
 
 def rooms(view: View) -> list[Block]:
     """Which examinations there are, and which of them this release did not pass through."""
     words = view.words
+    seen = [name for name in (*ROOMS, *SOME) if any(True for _ in view.below(f"trust.{name}"))]
     rows = tuple(
-        (view.word(name), view.word("examined" if any(True for _ in view.below(f"trust.{name}")) else "not_measured"))
-        for name in ROOMS
+        (view.word(name), view.word("examined" if name in seen else "not_measured"))
+        for name in (*ROOMS, *SOME)
+        if name in ROOMS or name in seen
     )
     return [Table((words("room"), words("state")), rows)]
 
@@ -101,6 +109,8 @@ def room(name: str) -> Callable[[View], list[Block]]:
         blocks: list[Block] = []
         for rows in groups.values():
             blocks += _table(view, name, rows)
+        if name in SOME:
+            return blocks
         return blocks or view.remark(
             "no_sensitive" if name == "fairness" and not view.value("data.sensitive") else "not_examined"
         )
@@ -111,7 +121,7 @@ def room(name: str) -> Callable[[View], list[Block]]:
 def _table(view: View, name: str, rows: dict[tuple[str, ...], dict[str, str]]) -> list[Block]:
     words = view.words
     if set(rows) == {()}:
-        facts = tuple((view.plain(words.name(leaf)), _shown(view, key)) for leaf, key in rows[()].items())
+        facts = tuple((view.plain(words.said_by(name, leaf)), _shown(view, key)) for leaf, key in rows[()].items())
         return [Table((words("what"), words("value")), facts)]
     leaves = list(dict.fromkeys(leaf for found in rows.values() for leaf in found))
     own = {leaf for leaf in leaves if all(_names(found) == leaf for found in rows.values() if leaf in found)}
@@ -123,7 +133,7 @@ def _table(view: View, name: str, rows: dict[tuple[str, ...], dict[str, str]]) -
         for parent, found in rows.items()
         if any(leaf in found for leaf in shown)
     )
-    return [Table((words("what"), *(words.name(leaf) for leaf in shown)), cells)]
+    return [Table((words("what"), *(words.said_by(name, leaf) for leaf in shown)), cells)]
 
 
 def _names(found: Mapping[str, str]) -> str | None:

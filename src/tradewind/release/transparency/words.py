@@ -119,9 +119,32 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "room": ("Examined for", "检验项目"), "state": ("State", "状态"), "examined": ("measured", "已测量"), "not_measured": ("not measured", "未测量"),
     "fairness": ("Fairness", "公平性"), "robustness": ("Robustness", "稳健性"), "explanations": ("Explanations", "解释"),
     "screening": ("Sensitivity and specificity", "灵敏度与特异度"), "uncertainty": ("Uncertainty", "不确定性"), "membership": ("Membership inference", "成员推断"),
+    "actions": ("Decisions", "决策"), "drift": ("Drift", "漂移"), "intents": ("New classes", "新增类别"), "retrieval": ("Knowledge base", "知识库"),
     "group": ("group", "组"), "low": ("Low", "下限"), "high": ("High", "上限"), "bound": ("Bound", "界限"), "enough": ("Enough rows", "数据足够"),
     "ends": ("Between", "两端"), "least": ("Least rows of a group", "每组最少行数"), "left_out": ("Left out", "未计入"), "coverage": ("Coverage", "覆盖率"),
     # what rooms of trust call their own
+    "intents accept": ("accepted of known", "设定接受率"),
+    "intents accepting": ("accepting", "接受率"),
+    "encoder": ("encoder", "编码器"),
+    "intents episodes": ("episodes", "轮次"),
+    "intents false": ("false accepts", "误收率"),
+    "intents frozen": ("encoder never learnt these classes", "编码器未学过这些类别"),
+    "intents kept": ("kept right", "保持正确"),
+    "intents kept before": ("right before", "此前正确"),
+    "ks": ("KS", "KS 距离"),
+    "drift moved": ("moved", "已漂移"),
+    "retrieval pairs": ("questions with answers", "问答对数"),
+    "retrieval passages": ("passages", "段落数"),
+    "intents played": ("classes a time", "每轮类别数"),
+    "positives": ("positives", "正类行数"),
+    "psi": ("PSI", "PSI"),
+    "retrieval questions": ("questions", "提问数"),
+    "retrieval right": ("first one right", "首段正确率"),
+    "settled on": ("settled on", "定权重所用问题数"),
+    "intents shots": ("examples a class", "每类例句数"),
+    "retrieval least": ("least confidence", "最低把握"),
+    "retrieval vectors": ("weight of meaning", "语义权重"),
+    "retrieval words": ("weight of words", "词语权重"),
     "abstention": ("abstention", "弃答"),
     "accuracy": ("accuracy", "准确率"),
     "advantage": ("advantage", "优势"),
@@ -219,6 +242,11 @@ _FIGURES_ZH: Mapping[str, str] = {
     "mae_ratio": "平均绝对误差比", "rmse_difference": "均方根误差差", "bias_difference": "偏差差", "coverage": "覆盖率", "coverage_gap": "覆盖率与承诺之差",
     "set_size": "集合大小", "interval_width": "区间宽度", "abstention_area": "弃答曲线面积", "domain_auroc": "外来行识别", "domain_alarms": "适用域误报",
     "faithfulness": "理由的可信度", "surrogate_fidelity": "近似决策树一致性", "membership_auc": "成员推断面积", "membership_advantage": "成员推断优势",
+    "few_shot_accuracy": "五个例句的新类别准确率", "few_shot_cost": "新类别给已知类别带来的准确率损失", "scope_auroc": "已知与外来文本的曲线下面积",
+    "scope_false_accept": "接受 95 % 已知文本时外来文本的误收率", "retrieval_recall@1": "首段命中率", "retrieval_recall@5": "前五段命中率",
+    "retrieval_mrr": "平均倒数排名", "retrieval_recall@1_words": "仅按词语的首段命中率", "retrieval_recall@5_words": "仅按词语的前五段命中率",
+    "retrieval_mrr_words": "仅按词语的平均倒数排名", "recall_fpr_0.1": "误报率 0.1% 时的召回率", "recall_fpr_1": "误报率 1% 时的召回率",
+    "precision_alerts": "每日警报的精确率", "cost_per_row": "每行动作成本", "saving": "相对不用模型节省的成本", "column_drift": "列的最大漂移",
     "membership_tpr": "误报 1% 时识别率", "epsilon": "隐私预算", "robust_number_noise": "数值噪声下", "robust_out_of_range": "数值越界下", "robust_missing": "字段缺失下",
     "robust_typing": "打字错误下", "robust_homophones": "同音字下", "robust_lookalikes": "形近字下", "robust_synonyms": "同义词下", "robust_image_noise": "图像噪声下",
     "robust_blur": "模糊下", "robust_contrast": "对比度下降下", "robust_rotation": "旋转下",
@@ -319,6 +347,11 @@ class Words:
         """A word of the evidence, where it is known; else as it stands there, underscores as blanks."""
         spoken = word.replace("_", " ")
         return next((_WORDS[one][self._at] for one in (word, spoken) if one in _WORDS), spoken)
+
+    def said_by(self, room: str, word: str) -> str:
+        """A word of a room of trust, where that one means something of its own by it."""
+        own = f"{room} {word.replace('_', ' ')}"
+        return _WORDS[own][self._at] if own in _WORDS else self.name(word)
 
     def known(self, word: str) -> str | None:
         """A word that a room of trust says, as people read it; None for one that nobody knows, such as a name of the data."""
