@@ -9,6 +9,7 @@ from tradewind.artifacts import Workspace, open_artifact
 from tradewind.cli.knowledge import INDEX, build_knowledge, seen
 from tradewind.cli.session import Session
 from tradewind.data import knowledge_index
+from tradewind.data.dataset import prepare
 from tradewind.engines import vectors
 from tradewind.engines.retrieval import Knowledge
 from tradewind.errors import DataError
@@ -117,3 +118,34 @@ def test_the_graph_of_neighbours_finds_what_comparing_with_all_finds(tmp_path, m
         assert len(found & wanted) >= 8
         few, same = (one.nearest(query, 10, kept_N=kept) for one in (graph, exact))
         assert few[0].tolist() == same[0].tolist()
+
+
+def test_messages_that_something_else_answers_settle_from_when_on_a_passage_does(folder):
+    """Half of the messages of an intent with an answer speak of lamps, as passages do."""
+    lines = ["text,intent"] + [
+        f"please cancel my order {n},cancel\nwhere is lamp {n} of my order,cancel" for n in range(40)
+    ]
+    (folder / "data.csv").write_text("\n".join([*lines, *(f"hello {n},hello" for n in range(20))]) + "\n")
+    answered = "serve.answers.texts={cancel: Under My orders.}"
+    quiet, settled = Session.open(folder, ["data.only=[text]"]), Session.open(folder, ["data.only=[text]", answered])
+    dataset = prepare(settled.product, base=folder, workspace=settled.workspace)
+    before, after = (Knowledge(build_knowledge(one, dataset).folder / INDEX) for one in (quiet, settled))
+    assert before.bound == 0.5
+    assert after.bound > 0.5
+    asked = dataset.raw("train")
+    messages = [text for text, label in zip(asked["text"], asked["intent"], strict=True) if label == "cancel"]
+    reached = [
+        max(hit.confidence for hit in after.search(text, k=3)) >= after.bound for text in messages if after.search(text)
+    ]
+    assert sum(reached) <= 0.05 * len(messages) + 1
+    assert after.search("where is the oak sofa")[0].confidence >= after.bound
+    witness = seen(build_knowledge(settled, dataset))
+    assert (float(witness["bound"]), int(witness["elsewhere"])) == (after.bound, len(messages))
+
+
+def test_a_bound_holds_for_one_more_message_and_is_never_below_a_half():
+    draw = np.random.default_rng(0)
+    assert retrieval.settle_bound(np.zeros(100)) == 0.5
+    assert retrieval.settle_bound(np.ones(5)) == 0.5  # too few to take a quantile of
+    over = [draw.random() >= retrieval.settle_bound(draw.random(60)) for _ in range(2000)]
+    assert np.mean(over) < 0.05 + 0.012

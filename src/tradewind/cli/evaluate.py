@@ -86,7 +86,7 @@ def evaluate(session: Session, dataset: Dataset, run: Run) -> Evaluation:
         "explain": product.explain.model_dump(mode="json"),
         "language": product.language,
     }
-    knowledge = build_knowledge(session)
+    knowledge = build_knowledge(session, dataset)
     if knowledge is not None:
         made_of["knowledge"] = knowledge.digest
     lexicon = lexicon_of(session)

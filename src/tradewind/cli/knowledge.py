@@ -25,10 +25,18 @@ from tradewind.artifacts import Artifact
 from tradewind.cli.knowledge_encoder import LSA, NONE, bring, digest_of, encoder_of
 from tradewind.cli.session import Session
 from tradewind.data import knowledge_index as index
+from tradewind.data.dataset import Dataset
 from tradewind.data.knowledge import Gathered, fingerprint, gather
 from tradewind.engines.retrieval import Blend, Knowledge
 from tradewind.engines.vectors import EncoderVectors, Floats, LsaVectors, TextVectors
-from tradewind.evaluate.retrieval import DEPTH, LEAST_TO_SETTLE, Sureness, mean_reciprocal, settle_sureness
+from tradewind.evaluate.retrieval import (
+    DEPTH,
+    LEAST_TO_SETTLE,
+    Sureness,
+    mean_reciprocal,
+    settle_bound,
+    settle_sureness,
+)
 from tradewind.evaluate.trust import Witness
 from tradewind.features.knowledge_files import ENCODER, FOLDER, FORMAT
 from tradewind.features.passages import Document, Passage
@@ -38,13 +46,15 @@ from tradewind.product import KnowledgeBase
 INDEX, SEEN, REJECTED = "index", "seen.npz", "rejected.jsonl"
 _MOST_QUESTIONS = 1000
 _LEAST_PAIRS = 10
+_MOST_ELSEWHERE, _LOOKED_AT = 500, 3  # messages, and the first passages that an answer looks at
 _BATCH = 128
 _TRIED = ((1.0, 1.0), (1.0, 0.5), (0.5, 1.0), (1.0, 0.25), (0.25, 1.0))  # weights of words and of vectors
 _SPACE = re.compile(r"\s+")
 
 
-def build_knowledge(session: Session) -> Artifact | None:
-    """The finished one at once when nothing it is made from has changed; None where the product has none.
+def build_knowledge(session: Session, dataset: Dataset | None = None) -> Artifact | None:
+    """The finished one at once when nothing it is made from has changed; None where the product has none. `dataset` holds messages
+    that something else answers: they settle from which confidence on a passage does.
 
     Raises DataError (missing, knowledge_format, knowledge_empty, encoder_unknown), ModelError, ArtifactError.
     """
@@ -54,13 +64,13 @@ def build_knowledge(session: Session) -> Artifact | None:
     encoder = encoder_of(session, settings)
     made_of = {
         "format": FORMAT, "knowledge": settings.model_dump(mode="json"), "files": fingerprint(settings, base=session.folder),
-        "encoder": digest_of(encoder),
+        "encoder": digest_of(encoder), "elsewhere": digest_json(elsewhere := _elsewhere(session, dataset)),
     }  # fmt: skip
     artifact = workspace.find("knowledge", digest_json(made_of))
     if artifact is None:
         with session.timed("knowledge", "Knowledge base"):
             with workspace.making("knowledge", made_of) as folder:
-                _make(session, settings, encoder, folder)
+                _make(session, settings, encoder, folder, elsewhere)
             artifact = workspace.find("knowledge", digest_json(made_of))
             assert artifact is not None
             facts = read_json(artifact.folder / INDEX / "manifest.json")
@@ -89,7 +99,9 @@ def carry(artifact: Artifact | None, folder: Path) -> None:
 # ---------------------------------------------------------------- making
 
 
-def _make(session: Session, settings: KnowledgeBase, encoder: Path | str, folder: Path) -> None:
+def _make(
+    session: Session, settings: KnowledgeBase, encoder: Path | str, folder: Path, elsewhere: Sequence[str]
+) -> None:
     say = session.voice.progress
     # 1. Files become passages; what could not be read is kept with its reason.
     say("reading documents", 0.0)
@@ -125,7 +137,20 @@ def _make(session: Session, settings: KnowledgeBase, encoder: Path | str, folder
         "passages": len(texts), "documents": len(found.documents), "rejected": len(found.rejected), "made_with": made_with,
     }  # fmt: skip
     index.write_manifest(
-        place, {**told, "encoder": facts, "blend": asdict(blend), "size": settings.size, "overlap": settings.overlap}
+        place, {"encoder": facts, "blend": asdict(blend), "size": settings.size, "overlap": settings.overlap}
+    )
+    bound = _bound(Knowledge(place, encoder=maker), elsewhere)
+    witness |= {"bound": np.array(bound), "elsewhere": np.array(len(elsewhere))}
+    index.write_manifest(
+        place,
+        {
+            **told,
+            "bound": bound,
+            "encoder": facts,
+            "blend": asdict(blend),
+            "size": settings.size,
+            "overlap": settings.overlap,
+        },
     )
     witness |= {
         "passages": np.array(len(texts)), "documents": np.array(len(found.documents)), "rejected": np.array(len(found.rejected)),
@@ -149,6 +174,29 @@ def _maker(encoder: Path | str, place: Path, words: index.Words) -> tuple[TextVe
     assert isinstance(encoder, Path)
     facts = bring(encoder, place, digest=digest_of(encoder))
     return EncoderVectors.open(place / ENCODER, facts, threads=0), facts
+
+
+# ---------------------------------------------------------------- from when on a passage answers
+
+
+def _elsewhere(session: Session, dataset: Dataset | None) -> list[str]:
+    """Messages of intents that have an answer of their own, or a person: no passage is to answer them."""
+    serve = session.product.serve
+    handed = serve.conversation.handoff.intents if serve.conversation is not None and serve.conversation.handoff else []
+    intents = {*serve.answers.texts, *handed}
+    if dataset is None or not intents or [column.kind for column in dataset.features.columns] != ["text"]:
+        return []
+    raw = dataset.raw("train")
+    texts, labels = raw[dataset.features.columns[0].name], raw[session.product.data.target]
+    found = [str(text) for text, label in zip(texts, labels, strict=True) if text is not None and str(label) in intents]
+    return [found[place] for place in np.linspace(0, len(found) - 1, min(_MOST_ELSEWHERE, len(found))).astype(int)]
+
+
+def _bound(knowledge: Knowledge, elsewhere: Sequence[str]) -> float:
+    best = [
+        max((hit.confidence for hit in knowledge.search(text, k=_LOOKED_AT)), default=0.0) for text in elsewhere
+    ]  # fmt: skip
+    return settle_bound(np.array(best))
 
 
 # ---------------------------------------------------------------- asking

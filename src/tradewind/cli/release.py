@@ -64,7 +64,7 @@ def release(session: Session, dataset: Dataset, run: Run, evaluation: Evaluation
         if pair is None:
             pair = make_key_pair(session.workspace.keys)
             session.voice.say(f"made a signing key: {pair.private}")
-        knowledge = build_knowledge(session)
+        knowledge = build_knowledge(session, dataset)
         classes = features.target.classes if isinstance(features.target, ClassTarget) else ()
         calibration = evaluation.calibration
         decision = Decision(

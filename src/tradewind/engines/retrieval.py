@@ -23,6 +23,7 @@ from tradewind.engines.bm25 import FixedPostings, LivePostings, Postings, weight
 from tradewind.engines.retrieval_order import Candidate, Part, candidates, diverse, similarity
 from tradewind.engines.vectors import FixedVectors, Floats, LiveVectors, TextVectors, open_text_vectors
 from tradewind.errors import ArtifactError
+from tradewind.features.function_words import telling
 from tradewind.features.knowledge_files import BELONGS, DOCUMENTS, FORMAT, MANIFEST, PASSAGES
 from tradewind.features.passages import Document, Passage
 from tradewind.features.terms import terms as terms_of
@@ -95,6 +96,7 @@ class Blend:
 
 
 NO_FILTERS = Filters()
+BOUND = 0.5  # of a knowledge base that says none: below it a passage is more likely wrong than right
 
 
 class Knowledge:
@@ -120,6 +122,7 @@ class Knowledge:
             )  # fmt: skip
         self.manifest: Mapping[str, Any] = manifest
         self.blend = Blend(**manifest["blend"])
+        self.bound: float = manifest.get("bound", BOUND)  # from this confidence on a passage may answer by itself
         self.encoder: TextVectors | None = encoder or open_text_vectors(folder, manifest["encoder"], threads=threads)
         self.postings: Postings = FixedPostings(folder)
         if not self.postings.passages == len(self._lines) == len(self._document_N):
@@ -237,14 +240,15 @@ def search(
 ) -> list[Hit]:  # fmt: skip
     """`Knowledge.search` over any shelves that share an encoder."""
     asked = terms_of(query)
+    about = telling(asked)
     query_D = None if encoder is None else encoder.vectors([query])[0]
     with ExitStack() as stack:
         for shelf in shelves:
             stack.enter_context(shelf.held())
         parts = [shelf.part(filters) for shelf in shelves]
-        found = candidates(parts, asked, query_D, words=blend.words, vectors=blend.vectors)
+        found = candidates(parts, about or asked, query_D, words=blend.words, vectors=blend.vectors)
         chosen = diverse(parts, found, k, diversity=diversity) if diversity > 0 else found[:k]
-        idf = weights([part.postings for part in parts], asked)
+        idf = weights([part.postings for part in parts], about)
         return [_hit(shelves, parts, one, idf, query_D, blend) for one in chosen]
 
 

@@ -24,6 +24,8 @@ from tradewind.evaluate.trust import Context, Examined, TrustPart, Witness
 NAME = "retrieval"
 DEPTH = 50
 LEAST_TO_SETTLE = 40  # questions with answers; with fewer nothing is fitted, and all are asked for the report
+LEAST_BOUND, ELSEWHERE_ANSWERED = 0.5, 0.05
+LEAST_ELSEWHERE = 20  # messages; of fewer no quantile is taken
 _STEPS, _PULL = 50, 1.0  # of Newton; what stays of the default, in questions
 
 Floats = NDArray[np.float64]
@@ -60,6 +62,19 @@ def settle_sureness(similarity_m: Floats, coverage_m: Floats, right_m: NDArray[n
     return Sureness(*(float(rounded(float(one), 6) or 0.0) for one in weights))
 
 
+def settle_bound(confidence_e: Floats) -> float:
+    """From which confidence on a passage answers, where nobody says so: so that of messages which something else answers, and no
+    passage does, one in twenty at most reaches it. `confidence_e` [e] is the largest of the first passages for each of them.
+
+    The quantile of conformal prediction (Vovk, Gammerman, Shafer 2005): it holds for one more such message, whatever their
+    distribution. Never below a half, where a passage is more likely wrong than right.
+    """
+    if len(confidence_e) < LEAST_ELSEWHERE:
+        return LEAST_BOUND
+    place = min(len(confidence_e), int(np.ceil((len(confidence_e) + 1) * (1 - ELSEWHERE_ANSWERED))))
+    return float(np.ceil(max(LEAST_BOUND, float(np.sort(confidence_e)[place - 1])) * 1000) / 1000)
+
+
 def mean_reciprocal(rank_n: NDArray[np.int64]) -> float:
     """0 for no question."""
     return float(np.where(rank_n > 0, 1 / np.maximum(rank_n, 1), 0).mean()) if len(rank_n) else 0.0
@@ -92,6 +107,8 @@ def summarise(witness: Witness, context: Context) -> TrustPart:
         "words": float(witness["words"]),
         "vectors": float(witness["vectors"]),
         "sure": _sure(sure_n, rank_n == 1),
+        "bound": float(witness["bound"]),
+        "elsewhere": int(witness["elsewhere"]),
         "figures": {name: one.to_json() for name, one in figures.items()},
     }
     return TrustPart(section, figures)

@@ -24,6 +24,11 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "answer is.",
         "另用 {settled} 个问题确定词语（{words}）与语义（{vectors}）的权重，以及答案的把握程度。",
     ),
+    "ret_bound": (
+        "In conversations a passage answers from a confidence of {bound} on: of {elsewhere} messages that have an answer of their own at "
+        "most one in twenty reaches it.",
+        "对话中，把握达到 {bound} 才用段落作答：在 {elsewhere} 条另有答复的消息里，至多二十分之一会达到。",
+    ),
     "ret_none": (
         "It holds no questions with answers, so nothing says how well it finds: add a table with the columns question and answer.",
         "其中没有成对的问题与答案，无法衡量检索效果：请加入含 question、answer 两列的表格。",

@@ -106,7 +106,11 @@ class Conversation(Section):
     clarify: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.3, description="From here on it asks what was meant; below it says that it does not know"
     )
-    passage: Annotated[float, Field(ge=0, le=1)] = Field(0.35, description="A passage answers from this score on")
+    passage: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = Field(
+        "auto",
+        description="A passage answers from this score on; by default from where one in twenty messages that have an answer of their "
+        "own would reach it, and never below 0.5",
+    )
     passages: Annotated[int, Field(ge=1, le=10)] = Field(3, description="So many passages are found for an answer")
     answer: AnsweringField = Answering()
     handoff: HandoffField = Handoff()

@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tradewind.features.function_words import telling
+from tradewind.features.terms import terms
 from tradewind.product.answers import Language
 
 DECAY = 0.5
@@ -21,6 +23,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[㐀-䶿一-鿿]|[^\W_㐀-䶿一-鿿]+")
 _ZH_SHARE = 0.3
 _SHORT_EN, _SHORT_ZH = 3, 5
+_OWN_EN, _OWN_ZH = 3, 8  # terms that tell; of Chinese characters and their pairs
 
 # Words that point back, or begin a sentence that goes on from another one.
 _BACK_EN = re.compile(
@@ -71,9 +74,15 @@ def is_short(text: str) -> bool:
     return not _CLOSING.match(text) and words <= (_SHORT_ZH if _HAN.search(text) else _SHORT_EN)
 
 
+def says_enough(text: str) -> bool:
+    """Whether a message holds so many words of its own that what it points at may stand in it."""
+    return len(set(telling(terms(text)))) >= (_OWN_ZH if _HAN.search(text) else _OWN_EN)
+
+
 def queries(text: str, earlier: Sequence[str]) -> list[Query]:
     """What to look for. A message is always asked alone. One that points back is asked together with those before it too, each
-    further back counting half as much; a short one together with the last one, counting half.
+    further back counting half as much, and half of that where the message says by itself what it is about ("send tea back if I do
+    not like it"); a short one together with the last one, counting half.
 
     `earlier` are the user's messages before it, oldest first.
     """
@@ -83,7 +92,7 @@ def queries(text: str, earlier: Sequence[str]) -> list[Query]:
         return [alone]
     if points_back(text):
         found, whole = [alone], text
-        for place, one in enumerate(before):
+        for place, one in enumerate(before, int(says_enough(text))):
             whole = f"{one}\n{whole}"
             found.append(Query(whole, DECAY**place))
         return found

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from tradewind.engines.retrieval import BOUND
 from tradewind.product.answers import Language, filled
 from tradewind.product.conversation import Conversation, Handoff
 
@@ -91,6 +92,7 @@ class Understood:
     guess: Guess | None = None
     passages: Sequence[Found] = ()
     failures: int = 0
+    bound: float = BOUND  # a passage answers from here on
     column: str = "text"  # that the message stands in, as answers may name it
 
 
@@ -116,7 +118,7 @@ def decide(seen: Understood, settings: Conversation, answers: Mapping[str, str],
         if known.intent in answers and known.confidence >= best_score:
             values = {seen.column: seen.text, "label": known.intent, "confidence": f"{100 * known.confidence:.0f} %"}
             return Step(Answer("intent", filled(answers[known.intent], values), known.confidence, known.intent))
-    good = [one for one in seen.passages if one.score >= settings.passage][: settings.passages]
+    good = [one for one in seen.passages if one.score >= seen.bound][: settings.passages]
     if good:
         intent = known.intent if known is not None and known.confidence >= settings.confidence else None
         best = Answer("passage", shown(good[0].text), good[0].score, intent, [good[0]])

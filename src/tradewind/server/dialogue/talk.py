@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, cast
 
-from tradewind.engines.retrieval import NO_FILTERS
+from tradewind.engines.retrieval import BOUND, NO_FILTERS, Knowledge
 from tradewind.errors import InputError, TradewindError
 from tradewind.product.answers import Language, Variants, filled
 from tradewind.product.conversation import Conversation
@@ -94,7 +94,8 @@ class Talk:
             if not self._sure(guess, answers):
                 passages = await self._passages(work, served, asked)
         column = text_column(served) if isinstance(served, Served) else "text"
-        seen = Understood(text, language, guess, passages, past.failures, column)
+        bound = self._bound(served.knowledge)
+        seen = Understood(text, language, guess, passages, past.failures, bound, column)
         step = decide(seen, self.settings, answers, titles=self.script.titles_in(language))
         if step.write_from and self._writer is not None:
             written = await self._written(work, self._writer, passages=step.write_from, seen=seen, past=past)
@@ -102,6 +103,11 @@ class Talk:
         return step.answer
 
     # ------------------------------------------------------------ understanding
+
+    def _bound(self, knowledge: Knowledge | None) -> float:
+        """From which score on a passage answers: as the product file says, else as the release has settled it."""
+        given = self.settings.passage
+        return given if given != "auto" else BOUND if knowledge is None else knowledge.bound
 
     def _sure(self, guess: Guess | None, answers: Mapping[str, str]) -> bool:
         """Whether nothing has to be looked up any more."""
@@ -150,7 +156,7 @@ class Talk:
                 place = one.source, one.line, one.text
                 if place not in best or best[place].score < one.score:
                     best[place] = one
-            if max((one.score for one in best.values()), default=0.0) >= max(_GOOD, self.settings.passage):
+            if max((one.score for one in best.values()), default=0.0) >= max(_GOOD, self._bound(knowledge)):
                 break
         return sorted(best.values(), key=lambda one: -one.score)[: self.settings.passages]
 
