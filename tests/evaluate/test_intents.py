@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 from tradewind.evaluate import intents, retrieval
 from tradewind.evaluate.retrieval import Sureness, settle_sureness
 from tradewind.evaluate.trust import Context, Examined, Outputs, Part
-from tradewind.features.prototypes import Space
+from tradewind.features.prototypes import Space, joined
 from tradewind.product import Evaluate, Explain
 
 CLASSES, EACH, WIDTH = 8, 20, 16
@@ -135,3 +135,15 @@ def test_sureness_parts_right_from_wrong_and_stays_finite():
 def test_one_question_hardly_moves_the_default():
     found = settle_sureness(np.array([0.9]), np.array([0.9]), np.array([True]))
     assert found.bias == pytest.approx(Sureness().bias, abs=0.5)
+
+
+@pytest.mark.parametrize("scale", [6.0, 25.0])
+def test_losses_of_all_biases_are_those_of_the_joint_probabilities(scale):
+    draw = np.random.default_rng(3)
+    known, new = draw.uniform(-1, 1, (50, 6)), draw.uniform(-1, 1, (50, 2))
+    probabilities, truth = draw.dirichlet(np.ones(6), 50) * 0.9, draw.integers(0, 8, 50)
+    found = intents._log_losses(probabilities, known, new, truth, scale=scale, whole_B=intents._log_sum(scale * known))
+    for bias, loss in zip(intents._BIASES, found, strict=True):
+        joint = joined(probabilities, known, new, scale=scale, bias=bias)
+        loss_B = -np.log(np.maximum(joint[np.arange(50), truth], 1e-9))
+        assert loss == pytest.approx((loss_B[truth < 6].mean() + loss_B[truth >= 6].mean()) / 2)

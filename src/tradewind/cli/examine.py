@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,8 +49,21 @@ def examine_release(
     )
     predictor = OnnxPredictor(graph, features, decision, threads=0)
 
+    texts = [column.name for column in features.columns if column.kind == "text"]
+
     def ask(values: Mapping[str, Values]) -> Outputs:
-        return _outputs(predictor.predict(values))
+        order = _by_length(values, texts)
+        if order is None:
+            return _outputs(predictor.predict(values))
+        found = _outputs(predictor.predict({name: column[order] for name, column in values.items()}))
+        return found.of(np.argsort(order))
+
+    def embed(values: Mapping[str, Values]) -> NDArray[np.float32]:
+        order = _by_length(values, texts)
+        if order is None:
+            return predictor.vectors(values)
+        found = predictor.vectors({name: column[order] for name, column in values.items()})
+        return found[np.argsort(order)]
 
     def ask_encoded(arrays: Mapping[str, NDArray[Any]]) -> Outputs:
         return _decided(predictor.run_encoded(arrays), decision)
@@ -91,10 +104,19 @@ def examine_release(
         seed=report.basis.settings.seed,
         lexicon=lexicon,
         retrieval=retrieval,
-        embed=predictor.vectors if predictor.has_vectors else None,
+        embed=embed if predictor.has_vectors else None,
         frozen=run.product.model.text == "pretrained" and run.product.model.adapt == "frozen",
     )
     return examine(examined, say=say)
+
+
+def _by_length(values: Mapping[str, Values], texts: Sequence[str]) -> NDArray[np.int64] | None:
+    """The order in which texts of like length stand together: the rows of a batch are as long as its longest. None without texts."""
+    given = [values[name] for name in texts if name in values]
+    if not given:
+        return None
+    lengths = sum(np.array([len(str(one)) for one in column], np.int64) for column in given)
+    return np.argsort(lengths, kind="stable")
 
 
 def lexicon_of(session: Session) -> Lexicon | None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -149,13 +148,17 @@ def _settled(space: Space, examples: _Rows, validation: _Rows, draw: np.random.G
     """The scale, bias and pull with the smallest log loss over episodes on validation rows, with 1 to 10 examples."""
     classes = len(space.known_KV)
     episodes = _episodes(examples.target_B, classes, _SETTLING, (1, 3, 5, 10), draw)
-    loss = {}
-    for pull in _PULLS:
-        drawn = replace(space, pull=pull)
-        tables = [_table(drawn, one, examples, validation) for one in episodes]
-        for scale, bias in product(_SCALES, _BIASES):
-            loss[scale, bias, pull] = float(np.mean([_log_loss(*table, scale=scale, bias=bias) for table in tables]))
-    scale, bias, pull = min(loss, key=lambda one: (loss[one], one))
+    loss: dict[tuple[float, float, float], list[float]] = {}
+    for episode in episodes:
+        whole: dict[float, NDArray[np.float64]] = {}  # what the kept classes come to says nothing of a pull
+        for pull in _PULLS:
+            table = _table(replace(space, pull=pull), episode, examples, validation)
+            for scale in _SCALES:
+                if scale not in whole:
+                    whole[scale] = _log_sum(scale * table[1])
+                for bias, value in zip(_BIASES, _log_losses(*table, scale=scale, whole_B=whole[scale]), strict=True):
+                    loss.setdefault((scale, bias, pull), []).append(value)
+    scale, bias, pull = min(loss, key=lambda one: (float(np.mean(loss[one])), one))
     return replace(space, scale=scale, bias=bias, pull=pull)
 
 
@@ -176,21 +179,31 @@ def _table(
     )
 
 
-def _log_loss(
-    probabilities: NDArray[np.float64],
-    known: Floats,
-    new: Floats,
-    truth_B: NDArray[np.int64],
-    *,
-    scale: float,
-    bias: float,
-) -> float:
-    """New rows and kept ones count alike: there are few of the new."""
-    joint = joined(probabilities, known, new, scale=scale, bias=bias)
-    loss_B = -np.log(np.maximum(joint[np.arange(len(truth_B)), truth_B], 1e-9))
-    is_new_B = truth_B >= known.shape[1]
-    parts = [loss_B[which].mean() for which in (is_new_B, ~is_new_B) if which.any()]
-    return float(np.mean(parts))
+def _log_sum(scores_BK: NDArray[Any]) -> NDArray[np.float64]:
+    """The logarithm of the sum of exponentials of each row."""
+    scores_BK = scores_BK.astype(np.float64)
+    top_B1 = scores_BK.max(1, keepdims=True)
+    found: NDArray[np.float64] = np.log(np.exp(scores_BK - top_B1).sum(1)) + top_B1[:, 0]
+    return found
+
+
+def _log_losses(
+    probabilities: NDArray[np.float64], known: Floats, new: Floats, truth_B: NDArray[np.int64], *, scale: float,
+    whole_B: NDArray[np.float64],
+) -> list[float]:  # fmt: skip
+    """The log loss of what `joined` gives, for each bias, of the probability of the truth alone. `whole_B` is `_log_sum` of the
+    scaled cosines to the kept classes. New rows and kept ones count alike: there are few of the new."""
+    kept, rows = known.shape[1], np.arange(len(truth_B))
+    is_new_B = truth_B >= kept
+    told_B = np.log(probabilities[rows, np.minimum(truth_B, kept - 1)] / probabilities.sum(1)) + whole_B
+    told_B[is_new_B] = scale * new[is_new_B, truth_B[is_new_B] - kept].astype(np.float64)
+    new_B = _log_sum(scale * new.astype(np.float64))
+    losses = []
+    for bias in _BIASES:
+        log_B = told_B - np.where(is_new_B, bias, 0.0) - np.logaddexp(whole_B, new_B - bias)
+        loss_B = -np.maximum(log_B, np.log(1e-9))
+        losses.append(float(np.mean([loss_B[which].mean() for which in (is_new_B, ~is_new_B) if which.any()])))
+    return losses
 
 
 def _asked(space: Space, examples: _Rows, test: _Rows, draw: np.random.Generator) -> dict[str, NDArray[Any]]:

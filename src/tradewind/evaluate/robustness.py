@@ -61,7 +61,7 @@ def measure(examined: Examined) -> Witness | None:
     found: dict[str, NDArray[Any]] = {"rows": chosen, "target": test.target[chosen]}
     if test.weight is not None:
         found["weight"] = test.weight[chosen]
-    _keep(found, "clean", _of_rows(test.outputs, chosen))
+    _keep(found, "clean", test.outputs.of(chosen))
     for number, trial in enumerate(TRIALS):
         if not applies(trial, rows, facts):
             continue
@@ -84,13 +84,6 @@ def _asked(
     for name in facts.of_kind("image"):
         arrays[f"image:{name}"] = changed_pixels(trial, severity, arrays[f"image:{name}"], random)
     return examined.ask_encoded(arrays)
-
-
-def _of_rows(outputs: Outputs, rows: NDArray[np.int64]) -> Outputs:
-    if outputs.probabilities is None or outputs.decided is None:
-        assert outputs.values is not None
-        return Outputs(values=outputs.values[rows])
-    return Outputs(outputs.probabilities[rows], outputs.decided[rows])
 
 
 def _keep(found: dict[str, NDArray[Any]], name: str, outputs: Outputs) -> None:

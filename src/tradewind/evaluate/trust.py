@@ -33,6 +33,13 @@ class Outputs:
     decided: NDArray[np.int64] | None = None
     values: NDArray[np.float64] | None = None
 
+    def of(self, rows: NDArray[np.int64]) -> Outputs:
+        """Of some rows, in their order."""
+        if self.probabilities is None or self.decided is None:
+            assert self.values is not None
+            return Outputs(values=self.values[rows])
+        return Outputs(self.probabilities[rows], self.decided[rows])
+
     def __len__(self) -> int:
         found = self.values if self.probabilities is None else self.probabilities
         assert found is not None
