@@ -99,6 +99,8 @@ def seen(ranks, words, sure):
         "settled_on": 0,
         "words": 1.0,
         "vectors": 1.0,
+        "bound": 0.35,
+        "elsewhere": 0,
         "encoder": "lsa",
     }
     return {

@@ -142,6 +142,8 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "retrieval right": ("first one right", "首段正确率"),
     "settled on": ("settled on", "定权重所用问题数"),
     "intents shots": ("examples a class", "每类例句数"),
+    "retrieval bound": ("answers from a confidence of", "作答所需把握"),
+    "retrieval elsewhere": ("messages answered elsewhere", "另有答复的消息数"),
     "retrieval least": ("least confidence", "最低把握"),
     "retrieval vectors": ("weight of meaning", "语义权重"),
     "retrieval words": ("weight of words", "词语权重"),
