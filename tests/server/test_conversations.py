@@ -450,3 +450,24 @@ def test_a_customers_own_intent_counts_and_what_belongs_to_none_answers_nothing(
     database.close()
     assert (foreign["reply"]["kind"], foreign["reply"]["choices"]) == ("clarify", [])
     assert (own["reply"]["kind"], own["reply"]["intent"]) == ("handoff", "lost card")
+
+
+def test_a_customers_own_intent_says_its_own_answer_in_the_language_of_the_message(tmp_path):
+    workspace = Workspace(tmp_path / "home")
+    make_support(workspace)
+    shelf = Shelf([Place(workspace)]).open()
+    database = Database.open(f"sqlite:///{tmp_path / 'b.sqlite'}", clock=SystemClock())
+    lost = ["I lost my bank card", "my bank card is gone", "bank card stolen"]
+    new = CustomerText("lost card", {"examples": lost, "answer": {"en": "Call 110 at once.", "zh": None}})
+    with talking(shelf, database, tmp_path, settings={"confidence": 0.5}, answers={}, product="support") as site:
+        customer_texts.put(
+            database, site.talks.desk.library.vault, place=customer_texts.Place(site.account_id, "support", "intent"),
+            new=[new], actor="test", most=10, replace=False,
+        )  # fmt: skip
+        told = site.say(
+            site.ask("POST", "/v1/conversations", 201, json={"model": "support"}), "oh no, I lost my bank card"
+        )
+    shelf.close()
+    database.close()
+    assert (told["reply"]["kind"], told["reply"]["text"]) == ("intent", "Call 110 at once.")
+    assert told["usage"] == {"units": 1}

@@ -247,6 +247,10 @@ def test_a_name_is_taken_once_unless_it_is_replaced(desk, ann):
     assert desk.call(ann[1], "GET", "/v1/intents?model=support")["intents"] == [
         {"name": "lost card", "examples": ["x"]}
     ]
+    answered = LOST | {"replace": True, "answer": "Call us."}
+    desk.call(ann[1], "POST", "/v1/intents", 201, json=answered)
+    (kept,) = desk.call(ann[1], "GET", "/v1/intents?model=support")["intents"]
+    assert kept["answer"] == {"en": "Call us.", "zh": "Call us."}
     desk.call(ann[1], "DELETE", "/v1/intents?model=support&name=lostcard", 404)
 
 

@@ -17,6 +17,7 @@ from tradewind.business.customer_texts import CustomerText, Place
 from tradewind.business.views import View
 from tradewind.engines.prototypes import IntentAnswer, Intents
 from tradewind.errors import InputError, nearest
+from tradewind.product.answers import VariantsField
 from tradewind.server.callers import Body, Customer, Line, MayKeys, needs
 from tradewind.server.library import MOST_INTENTS, Library
 from tradewind.server.served import Served
@@ -32,6 +33,7 @@ class NewIntent(Body):
     examples: list[Annotated[str, Field(min_length=1, max_length=_CHARACTERS, pattern=r"\S")]] = Field(
         min_length=1, max_length=_EXAMPLES
     )
+    answer: VariantsField | None = Field(None, description="What a conversation says to it: a text, or {en, zh}")
     replace: bool = Field(False, description="Takes the place of your intent of this name, if there is one")
 
 
@@ -46,7 +48,10 @@ def add_intent(body: NewIntent, caller: MayKeys, request: Request) -> View:
             where="name",
             hint="Choose another name.",
         )
-    new = CustomerText(name, {"examples": list(dict.fromkeys(one.strip() for one in body.examples))})
+    content: dict[str, Any] = {"examples": list(dict.fromkeys(one.strip() for one in body.examples))}
+    if body.answer is not None:
+        content["answer"] = body.answer.model_dump()
+    new = CustomerText(name, content)
     before = customer_texts.put(
         library.database, library.vault, place=Place(caller.account_id, body.model, "intent"), new=[new], actor=caller.actor,
         most=MOST_INTENTS, replace=body.replace,
@@ -62,7 +67,7 @@ def read_intents(caller: MayPredict, request: Request, model: Annotated[str, Que
     names = list(customer_texts.listed(library.database, place=place))
     texts = customer_texts.read(library.database, library.vault, place=place, names=names) if names else []
     return {
-        "intents": [{"name": one.name, "examples": one.content["examples"]} for one in texts],
+        "intents": [{"name": one.name, **one.content} for one in texts],
         "learnt": list(intents.classes),
         "out_of_scope": intents.outside,
     }

@@ -25,6 +25,7 @@ from tradewind.engines.vectors import Floats
 from tradewind.errors import EnvironmentFailure
 from tradewind.features.passages import Document, Passage, cut, language_of, pair
 from tradewind.privacy.vault import Vault
+from tradewind.product.answers import Variants
 
 MOST_DOCUMENTS, MOST_INTENTS = 10_000, 200
 _MOST_SHELVES, _MOST_DRAWERS = 1024, 100_000  # customers whose documents and intents a worker holds at once
@@ -45,6 +46,7 @@ class _Drawer:
     """A customer's intents as they stood at a revision."""
 
     new: NewIntents | None
+    answers: Mapping[str, Variants]  # of those that have one
     stand: Stand
     seen: int
 
@@ -100,7 +102,8 @@ class Library:
                 raise
             return drawer.new  # while the database cannot be asked, what was known goes on
         if drawer is None or drawer.stand != stand:
-            drawer = _Drawer(self._read(place, intents) if stand.count else None, stand, seen)
+            new, answers = self._read(place, intents) if stand.count else (None, {})
+            drawer = _Drawer(new, answers, stand, seen)
         with self._guard:
             self._drawers[key] = replace(drawer, seen=seen)
             self._drawers.move_to_end(key)
@@ -108,12 +111,19 @@ class Library:
                 self._drawers.popitem(last=False)
         return drawer.new
 
-    def _read(self, place: Place, intents: Intents) -> NewIntents | None:
+    def answers(self, account_id: str, product: str, digest: str) -> Mapping[str, Variants]:
+        """What a customer's intents say, as `intents` has last read them; asks nobody."""
+        drawer = self._drawers.get((account_id, product, digest))
+        return {} if drawer is None else drawer.answers
+
+    def _read(self, place: Place, intents: Intents) -> tuple[NewIntents | None, Mapping[str, Variants]]:
         names = list(customer_texts.listed(self.database, place=place))
         texts = customer_texts.read(self.database, self.vault, place=place, names=names)
         # A later release may have learnt what was an intent of the customer's own: then its answer stands.
         learnt = {*intents.classes, intents.outside}
-        return intents.new({one.name: one.content["examples"] for one in texts if one.name not in learnt})
+        own = [one for one in texts if one.name not in learnt]
+        answers = {one.name: Variants(**one.content["answer"]) for one in own if "answer" in one.content}
+        return intents.new({one.name: one.content["examples"] for one in own}), answers
 
     def _shelf(self, account_id: str, product: str, knowledge: Knowledge) -> _Shelf:
         key = account_id, product, knowledge.manifest["digest"]

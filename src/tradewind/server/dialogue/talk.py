@@ -91,6 +91,7 @@ class Talk:
         guess, passages = None, list[Found]()
         if self.settings.handoff is None or not asks_for_person(text, self.settings.handoff):
             guess = await self._guess(work, served, asked)
+            answers |= self._own_answers(work, served, language)
             if not self._sure(guess, answers):
                 passages = await self._passages(work, served, asked)
         column = text_column(served) if isinstance(served, Served) else "text"
@@ -103,6 +104,14 @@ class Talk:
         return step.answer
 
     # ------------------------------------------------------------ understanding
+
+    def _own_answers(self, work: Work, served: Talkative, language: Language) -> dict[str, str]:
+        """What the customer's own intents say, which the guess has just read."""
+        library = self._desk.library
+        if library is None or not isinstance(served, Served) or served.intents is None:
+            return {}
+        said = library.answers(work.account, served.product, served.digest)
+        return {intent: filled(one.within(language), {"label": intent}) for intent, one in said.items()}
 
     def _bound(self, knowledge: Knowledge | None) -> float:
         """From which score on a passage answers: as the product file says, else as the release has settled it."""
