@@ -93,6 +93,10 @@ def test_a_folder_that_is_no_encoder_is_told_with_its_place(folder):
     with pytest.raises(DataError) as caught:
         build_knowledge(Session.open(folder, ["knowledge.encoder=kb"]))
     assert caught.value.code == "data.encoder_unknown"
+    (folder / "half").mkdir()
+    (folder / "half" / "config.json").write_text("{}")  # as a folder of pooling beside an encoder has one
+    with pytest.raises(DataError, match="no text encoder"):
+        build_knowledge(Session.open(folder, ["knowledge.encoder=half"]))
 
 
 def test_a_product_without_one_builds_none(folder):

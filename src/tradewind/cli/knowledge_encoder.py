@@ -35,7 +35,8 @@ def encoder_of(session: Session, settings: KnowledgeBase) -> Path | str:
             return LSA
         return Path(model.pretrained)
     folder = session.folder / Path(settings.encoder).expanduser()
-    if not (folder / "manifest.json").is_file() and not (folder / "config.json").is_file():
+    whole = all((folder / name).is_file() for name in ("config.json", "tokenizer.json"))
+    if not (folder / "manifest.json").is_file() and not whole:
         raise DataError(
             "It is no text encoder: neither a Hugging Face folder nor the release of one.", code="encoder_unknown",
             where=session.place(["knowledge", "encoder"]),

@@ -255,7 +255,8 @@ class RecommendationEngine:
     def _near(self, threads: int) -> Top:
         """The items in cells, made for what users of the release asked: golden histories, and these without their latest items."""
         golden = self._held.golden.histories
-        like = self.queries([one[: len(one) - left] for one in golden for left in range(min(_LEFT_OFF, len(one)))])
+        histories = [one[: len(one) - left] for one in golden for left in range(min(_LEFT_OFF, len(one)))]
+        like = self.queries(histories or [np.empty(0, np.int64)])
         return Top.near(self._released.matrix_IW, self._released.bias_I, like_QW=like, threads=threads)
 
     # ---------------------------------------------------------------- items that come at run time
