@@ -20,7 +20,7 @@ _LEAST_STEPS = 30  # an epoch has at least so many, or batches are made smaller
 _SEEN_TOKENS = 20_000_000  # target tokens that are trained on in all, where pairs are few
 _PASSES, _FINE_PASSES = (3, 60), 3
 _TILES_FROM = 128
-_RATE, _RATE_WIDTH, _FINE_RATE = 3e-3, 128, 5e-5
+_RATE, _RATE_WIDTH, _FINE_RATE = 5e-3, 128, 5e-5
 # Dropout by target tokens: little text is soon known by heart (Sennrich, Zhang, Revisiting Low-Resource NMT, 2019).
 _DROPOUT = ((2_000_000, 0.3), (20_000_000, 0.2))
 
@@ -54,9 +54,7 @@ def resolve(product: Product, facts: TranslationFacts) -> Product:
     steps = {} if not isinstance(train.steps, int) else {"epochs": math.ceil(train.steps / per_epoch)}
     values: dict[str, object] = {
         "optimizer": "adamw",
-        "learning_rate": _FINE_RATE
-        if facts.pretrained
-        else float(f"{_RATE * math.sqrt(_RATE_WIDTH / facts.width):.2g}"),
+        "learning_rate": _FINE_RATE if facts.pretrained else float(f"{_RATE * _RATE_WIDTH / facts.width:.2g}"),
         "epochs": _FINE_PASSES
         if facts.pretrained
         else min(_PASSES[1], max(_PASSES[0], round(_SEEN_TOKENS / facts.tokens))),
