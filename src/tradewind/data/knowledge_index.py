@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from usearch.index import Index
 
-from tradewind.features.function_words import telling
+from tradewind.features.function_words import FEW_PASSAGES, telling
 from tradewind.features.knowledge_files import (
     BELONGS,
     COUNTS,
@@ -83,7 +83,8 @@ class Words:
     def lsa(self, *, width: int = _LSA_WIDTH, seed: int = 0) -> tuple[NDArray[np.int64], Floats]:
         """The terms [t] that get a vector, the commonest, and their vectors [t, D], rare terms longer than common ones."""
         held_T = np.diff(self.offsets)
-        chosen = np.flatnonzero([bool(telling([term])) for term in self.terms])
+        few = len(self.lengths) < FEW_PASSAGES
+        chosen = np.flatnonzero([not few or bool(telling([term])) for term in self.terms])
         if len(chosen) > _LSA_TERMS:
             chosen = np.sort(chosen[np.argsort(-held_T[chosen], kind="stable")[:_LSA_TERMS]])
         if len(chosen) == 0:

@@ -23,7 +23,7 @@ from tradewind.engines.bm25 import FixedPostings, LivePostings, Postings, weight
 from tradewind.engines.retrieval_order import Candidate, Part, candidates, diverse, similarity
 from tradewind.engines.vectors import FixedVectors, Floats, LiveVectors, TextVectors, open_text_vectors
 from tradewind.errors import ArtifactError
-from tradewind.features.function_words import telling
+from tradewind.features.function_words import FEW_PASSAGES, telling
 from tradewind.features.knowledge_files import BELONGS, DOCUMENTS, FORMAT, MANIFEST, PASSAGES
 from tradewind.features.passages import Document, Passage
 from tradewind.features.terms import terms as terms_of
@@ -246,7 +246,8 @@ def search(
         for shelf in shelves:
             stack.enter_context(shelf.held())
         parts = [shelf.part(filters) for shelf in shelves]
-        found = candidates(parts, about or asked, query_D, words=blend.words, vectors=blend.vectors)
+        few = sum(part.postings.passages for part in parts) < FEW_PASSAGES
+        found = candidates(parts, about or asked if few else asked, query_D, words=blend.words, vectors=blend.vectors)
         chosen = diverse(parts, found, k, diversity=diversity) if diversity > 0 else found[:k]
         idf = weights([part.postings for part in parts], about)
         return [_hit(shelves, parts, one, idf, query_D, blend) for one in chosen]

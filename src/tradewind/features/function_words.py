@@ -11,6 +11,9 @@ from functools import lru_cache
 
 from tradewind.features.terms import stem
 
+FEW_PASSAGES = (
+    1000  # in more of them words that put a question are common, weigh little, and help to find like questions (LAB.md)
+)
 _ENGLISH = """
 a about all also an and any anybody anyone anything are aren as at be because been before being but by can cannot could couldn did
 didn do does doesn doing don done else for from get give got had has hasn have haven having hello hey hi how however i if in into is
