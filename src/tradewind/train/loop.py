@@ -205,9 +205,8 @@ class _Run:
         pending = 0
         part_weight: Tensor | None = None
         for batch in self.batches.epoch(at.epoch, at.batches):
-            # An epoch that began takes one batch at least: the mean loss of none is no number.
-            if at.batches > 0 and (at.step >= self.steps or self._seconds() >= self.max_seconds):
-                break
+            if at.batches and (at.step >= self.steps or self._seconds() >= self.max_seconds):
+                break  # never before the first batch: the mean loss of none is no number
             # ---- 4. forward and backward, batch by batch
             with autocast(self.precision, self.device):
                 loss = self.task.step(batch)
