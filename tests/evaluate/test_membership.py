@@ -155,7 +155,9 @@ def test_an_overfitted_model_is_found_out(noise):
     assert found.figures["membership_auc"].low > 0.7
 
 
-def test_a_private_model_of_the_same_rows_is_not(noise):
+def test_a_private_model_of_the_same_rows_is_not(noise, monkeypatch):
+    # The noise of private training is drawn by chance: one draw in many would look loud on so few rows.
+    monkeypatch.setattr("tradewind.train.privacy.secrets.randbits", lambda bits: 1)
     found = audited(noise, epochs=40, privacy={"epsilon": 1.0})
     assert found.figures["epsilon"].value <= 1.0
     assert found.section["verdict"] != "loud"

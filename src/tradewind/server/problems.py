@@ -19,10 +19,11 @@ from tradewind.server.gate import Headers
 _INPUT: dict[int, tuple[str, ...]] = {
     400: (
         "conversation_missing",
-        "account_name", "adapters_unsupported", "amount", "answers_missing", "beside_unsuited", "code_expired", "code_redeemed", "code_unknown",
+        "account_name", "adapters_unsupported", "amount", "answers_missing", "beams_range", "beside_unsuited", "code_expired", "code_redeemed", "code_unknown",
         "consent_option", "conversation_empty", "document_binary", "document_empty", "conversation_refused", "counterfactuals_range", "counterfactuals_undefined",
         "credit_amount", "credit_count", "credit_currency", "credit_reference", "credit_too_much", "currency",
-        "domain_missing", "duration", "email", "events_unsupported", "expiry", "field", "grace", "guidance_unsupported", "heatmap_missing", "idempotency_key", "intents_missing", "json", "key_name", "language", "model_task", "month",
+        "domain_missing", "duration", "email", "events_unsupported", "expiry", "field", "grace", "guidance_unsupported", "heatmap_missing", "idempotency_key", "intents_missing", "items_unsupported", "json", "key_name",
+        "language", "length_penalty_range", "model_task", "month",
         "no_period", "no_rows", "note", "payment_method", "payment_provider", "plan_currency", "plan_name",
         "plan_unknown", "prompt_empty", "prompt_token", "prompt_too_long", "purpose", "reasons_range", "request",
         "role", "sampling", "schema_invalid", "scope", "sets_missing", "subject", "subject_rows", "tensor", "unsupported", "value", "window_given",
@@ -44,7 +45,7 @@ _INPUT: dict[int, tuple[str, ...]] = {
         "conversation_closed", "conversation_full", "conversation_held", "conversation_not_held", "conversation_not_waiting",
         "account_ambiguous", "credit_exists", "currencies_mixed", "idempotency_running", "invoice_credited",
         "invoice_final", "invoice_paid", "invoice_status", "key_replaced", "last_owner", "member_exists",
-        "payment_status", "period_open", "plan_same", "review_taken", "state", "subscribed", "text_exists", "too_many_texts", "usage_unsettled",
+        "payment_status", "period_open", "plan_same", "review_taken", "state", "subscribed", "text_exists", "too_many_items", "too_many_texts", "usage_unsettled",
     ),
     413: ("body_too_large", "too_many_rows"),
     415: ("content_encoding", "content_type"),
