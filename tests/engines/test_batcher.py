@@ -62,6 +62,54 @@ def test_a_lone_request_is_answered_in_the_next_turn_of_the_loop():
     assert done
 
 
+def test_after_company_a_turn_waits_as_long_as_more_arrive():
+    async def trickle(batcher, model):
+        first = [batcher.submit([1]), batcher.submit([2])]
+        await asyncio.sleep(0)
+        waiting = []
+        for at in range(6):  # one a turn of the loop
+            waiting.append(batcher.submit([at]))
+            await asyncio.sleep(0)
+        await asyncio.gather(*first, *waiting)
+        return [future.result() for future in waiting]
+
+    model, answers = run(FAST, trickle)
+    assert answers == [[2 * at] for at in range(6)]
+    assert [len(batch) for batch in model.batches] == [2, 6]
+
+
+def test_a_turn_is_not_put_off_for_ever():
+    async def flood(batcher, model):
+        await asyncio.gather(batcher.submit([1]), batcher.submit([2]))
+        first = batcher.submit([3])
+        others = []
+        while not first.done():
+            others.append(batcher.submit([4]))
+            await asyncio.sleep(0)
+        await asyncio.gather(*others)
+        return len(others)
+
+    _, turns = run(FAST, flood)
+    assert turns < 20
+
+
+def test_who_is_alone_after_a_crowd_waits_one_turn_more_and_the_next_not():
+    async def work(batcher, model):
+        await crowd(batcher, model)
+        turns = []
+        for _ in range(2):
+            future = batcher.submit([1])
+            count = 0
+            while not future.done():
+                await asyncio.sleep(0)
+                count += 1
+            turns.append(count)
+        return turns
+
+    _, turns = run(FAST, work)
+    assert turns == [2, 1]
+
+
 def test_what_waits_for_a_slow_model_goes_as_one_batch():
     async def work(batcher, model):
         model.free.clear()

@@ -13,9 +13,14 @@ import gc
 _YOUNG, _MIDDLE, _OLD = 20_000, 10, 10
 
 
-def settle() -> None:
-    """What is there now is taken for lasting. Called again, what is garbage of it is freed first: after a release went."""
+def freeze() -> None:
+    """What is there now is taken for lasting. Looks at nothing: a server that starts is waited for."""
     gc.set_threshold(_YOUNG, _MIDDLE, _OLD)
+    gc.freeze()
+
+
+def renew() -> None:
+    """After a release took the place of another: what is garbage of the old one is freed."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()

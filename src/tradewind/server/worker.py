@@ -100,7 +100,7 @@ def work(site: Site, sockets: list[socket.socket], ready: Callable[[], None]) ->
 async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], None]) -> int:
     observer = Observer(requests=site.access_log)
     observer.tracing = tracing.configured(os.environ, observer.event)
-    shelf = Shelf(site.places, log=observer.event, replaced=heap.settle).open()
+    shelf = Shelf(site.places, log=observer.event, replaced=heap.renew).open()
     if len(shelf) == 0:
         observer.write()
         raise ArtifactError(
@@ -203,7 +203,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        heap.settle()
+        heap.freeze()
         self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
