@@ -1,8 +1,8 @@
 """Micro-batches that never delay a lone request: what waits at the same moment is predicted together.
 
 Not here: what a request is (`server/`), nor what a model is (`onnx.py`). There is no timer: a fast model runs in the event
-loop, over all requests that arrived in the same turn of it, or in those after while more arrive; a slow one runs in a thread, and what comes while it is busy
-goes together as soon as it is free.
+loop, over all requests that arrived in the same turn of it, or in those after while more arrive; a slow one runs in a thread,
+and what comes while it is busy goes together as soon as it is free.
 """
 
 from __future__ import annotations
