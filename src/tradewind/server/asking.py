@@ -224,6 +224,21 @@ async def read_request(desk: Desk, work: Work) -> tuple[Fields, int]:
     return decode_object(body), len(body)
 
 
+async def read_rows(desk: Desk, work: Work, name: str) -> tuple[Fields, list[dict[str, Any]]]:
+    """The fields of a POST with `model` and a list of objects called `name`, and that list. Raises InputError, Disconnected."""
+    fields, _ = await read_request(desk, work)
+    fields.only(frozenset(["model", name]))
+    rows: list[Any] = fields.items(name) or []
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise fields.wrong(name, "must be a list of objects, at least one")
+    if len(rows) > desk.settings.rows:
+        raise InputError(
+            f"{len(rows)} {name} are more than the {desk.settings.rows} that one request may hold.", code="too_many_rows",
+            where=name,
+        )  # fmt: skip
+    return fields, rows
+
+
 def room(served: ServedLanguage, prompt: Sequence[int], asked: int | None, *, default: int, where: str) -> int:
     """The most tokens of an answer to a prompt: what was asked for, or the default, as far as the context reaches.
 

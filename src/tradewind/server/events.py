@@ -9,16 +9,12 @@ disk when the reply leaves.
 
 from __future__ import annotations
 
-from typing import Any
-
-from tradewind.errors import InputError
-from tradewind.server.asking import read_request
+from tradewind.server.asking import read_rows
 from tradewind.server.desk import Desk, Work
 from tradewind.server.gate import Reply
 from tradewind.server.wire import Receive, Scope, Send, encode
 
 ROUTE = "/v1/events"
-_READ = frozenset(["model", "events"])
 
 
 class Events:
@@ -30,16 +26,7 @@ class Events:
 
     async def handle(self, work: Work) -> Reply:
         desk = self._desk
-        fields, _ = await read_request(desk, work)
-        fields.only(_READ)
-        rows: list[Any] = fields.items("events") or []
-        if not rows or not all(isinstance(row, dict) for row in rows):
-            raise fields.wrong("events", "must be a list of objects, at least one")
-        if len(rows) > desk.settings.rows:
-            raise InputError(
-                f"{len(rows)} events are more than the {desk.settings.rows} that one request may hold.", code="too_many_rows",
-                where="events",
-            )  # fmt: skip
+        fields, rows = await read_rows(desk, work, "events")
         name, _, pinned = fields.required("model").partition("@")
         ticket = await desk.admit(work, product=name, release=pinned or None, units=0, body=work.body)
         try:

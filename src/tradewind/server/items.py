@@ -8,17 +8,14 @@ Items are one customer's own, and on the disk when the reply leaves. Not here: k
 
 from __future__ import annotations
 
-from typing import Any
-
 from tradewind.errors import InputError
-from tradewind.server.asking import read_request
+from tradewind.server.asking import read_rows
 from tradewind.server.desk import Desk, Work
 from tradewind.server.gate import Reply
 from tradewind.server.served_recommendation import ServedRecommender
 from tradewind.server.wire import Receive, Scope, Send, encode
 
 ROUTE = "/v1/items"
-_READ = frozenset(["model", "items"])
 
 
 class Items:
@@ -30,16 +27,7 @@ class Items:
 
     async def handle(self, work: Work) -> Reply:
         desk = self._desk
-        fields, _ = await read_request(desk, work)
-        fields.only(_READ)
-        rows: list[Any] = fields.items("items") or []
-        if not rows or not all(isinstance(row, dict) for row in rows):
-            raise fields.wrong("items", "must be a list of objects, at least one")
-        if len(rows) > desk.settings.rows:
-            raise InputError(
-                f"{len(rows)} items are more than the {desk.settings.rows} that one request may hold.", code="too_many_rows",
-                where="items",
-            )  # fmt: skip
+        fields, rows = await read_rows(desk, work, "items")
         name, _, pinned = fields.required("model").partition("@")
         ticket = await desk.admit(work, product=name, release=pinned or None, units=0, body=work.body)
         try:
