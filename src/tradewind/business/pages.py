@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import csv as csv_module
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 from jinja2 import Environment, StrictUndefined, Template
 from reportlab.lib import colors
@@ -21,19 +21,16 @@ from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
+from tradewind import typeface
 from tradewind.business.accounts import Account
 from tradewind.business.invoices import Invoice
 from tradewind.business.seller import Seller
 from tradewind.business.words import Language, Words
 from tradewind.money import CURRENCY_DIGITS
 
-_LATIN = "Helvetica"
-# Viewers bring this face themselves (Adobe's Asian font packs, and what every viewer puts in their place).
-_CHINESE = "STSong-Light"
+_HEADS = ("description", "quantity", "unit_price", "amount")
 # https://owasp.org/www-community/attacks/CSV_Injection: a spreadsheet runs a cell that begins so.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -78,17 +75,19 @@ def html(invoice: Invoice, *, account: Account, seller: Seller, language: Langua
 
 
 def pdf(invoice: Invoice, *, account: Account, seller: Seller, language: Language | None = None) -> bytes:
-    """The same on A4. The same invoice gives the same bytes."""
+    """The same on A4. The same invoice and the same font give the same bytes.
+
+    Raises EnvironmentFailure where TRADEWIND_FONT names no font that may be embedded.
+    """
     words = _words(account, language)
     sheet = _sheet(invoice, account, seller, words)
-    if _CHINESE not in pdfmetrics.getRegisteredFontNames():
-        pdfmetrics.registerFont(UnicodeCIDFont(_CHINESE))
     out = io.BytesIO()
     document = SimpleDocTemplate(
         out, pagesize=A4, leftMargin=18 * mm, rightMargin=18 * mm, topMargin=18 * mm, bottomMargin=18 * mm,
         title=f"{sheet.title} {sheet.number}", author=seller.name, lang=words.language, invariant=1,
     )  # fmt: skip
-    document.build(_story(sheet, words), onFirstPage=_footer(sheet), onLaterPages=_footer(sheet))
+    with typeface.chinese("".join(_texts(sheet, words))):
+        document.build(_story(sheet, words), onFirstPage=_footer(sheet), onLaterPages=_footer(sheet))
     return out.getvalue()
 
 
@@ -196,29 +195,39 @@ def _template() -> Template:
 # ---------------------------------------------------------------- PDF
 
 
-def _face(text: str) -> str:
-    """The Latin face where it has every character, else the Chinese one."""
-    try:
-        text.encode("cp1252")
-    except UnicodeEncodeError:
-        return _CHINESE
-    return _LATIN
+def _texts(sheet: _Sheet, words: Words) -> Iterator[str]:
+    """All that is drawn."""
+    yield from (
+        sheet.title,
+        sheet.number,
+        sheet.mark,
+        sheet.digest,
+        words("colon"),
+        words("digest"),
+        *map(words, _HEADS),
+    )
+    for party in sheet.parties:
+        yield from (party.label, party.name, *party.lines)
+    for row in sheet.lines:
+        yield from (row.text, row.quantity, row.unit_price, row.amount)
+    for pair in (*sheet.facts, *sheet.sums, *sheet.rules):
+        yield from pair
 
 
 def _paragraph(
     text: str, *, size: float = 9.5, soft: bool = False, right: bool = False, bold: bool = False
 ) -> Paragraph:
-    face = _face(text)
+    face = typeface.face(text, bold=bold)
     style = ParagraphStyle(
         "text",
-        fontName=f"{face}-Bold" if bold and face == _LATIN else face,
+        fontName=face,
         fontSize=size,
         leading=size * 1.4,
         textColor=colors.HexColor("#5b6675" if soft else "#000000"),
         alignment=TA_RIGHT if right else 0,
-        wordWrap="CJK" if face == _CHINESE else None,
+        wordWrap="CJK" if face == typeface.CHINESE else None,
     )
-    return Paragraph(escape(text), style)
+    return Paragraph(typeface.marked(text), style)
 
 
 def _story(sheet: _Sheet, words: Words) -> list[Flowable]:
@@ -236,8 +245,7 @@ def _story(sheet: _Sheet, words: Words) -> list[Flowable]:
     thirds[-1] += [[_paragraph("")]] * (3 - len(thirds[-1]))
     story += [Table([parties], colWidths=[width / 2] * 2, style=top), Spacer(0, 4 * mm)]
     story += [Table(thirds, colWidths=[width * 0.26, width * 0.26, width * 0.48], style=top), Spacer(0, 6 * mm)]
-    heads = ("description", "quantity", "unit_price", "amount")
-    rows = [[_paragraph(words(head), size=8, soft=True, right=place > 0) for place, head in enumerate(heads)]]
+    rows = [[_paragraph(words(head), size=8, soft=True, right=place > 0) for place, head in enumerate(_HEADS)]]
     rows += [
         [_paragraph(row.text), *(_paragraph(text, right=True) for text in (row.quantity, row.unit_price, row.amount))]
         for row in sheet.lines
@@ -269,7 +277,7 @@ def _footer(sheet: _Sheet) -> Any:
 
     def draw(canvas: Any, document: Any) -> None:
         text = f"{sheet.title} {sheet.number} · {document.page}"
-        canvas.setFont(_face(text), 8)
+        canvas.setFont(typeface.face(text), 8)
         canvas.drawRightString(A4[0] - 18 * mm, 10 * mm, text)
 
     return draw

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tradewind import product_file
+from tradewind import product_file, typeface
 from tradewind.cli.notice import notice_of
 from tradewind.cli.releases import release_folder
 from tradewind.cli.session import HERE, FolderOption, JsonOption, emit
@@ -68,6 +68,8 @@ def command(
             )
         sys.stdout.buffer.write(content)
         sys.stdout.flush()
+    if form == "pdf" and (remark := typeface.remark(content)):
+        typer.echo(remark, err=True)
 
 
 def _report(folder: Path, frame: FrameName, form: Form, language: Language | None) -> tuple[bytes, dict[str, object]]:

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from tradewind import typeface
 from tradewind.business import accounts, invoices, payments, receivables, views
 from tradewind.business.documents import document
 from tradewind.business.invoices import Correction, Invoice
@@ -157,6 +158,8 @@ def export(
     with Office.open(directory) as office:
         found = invoices.get(office.database, invoice)
         made = document(office.database, found, form=form.value, issuer=office.issuer())
+    if form is Format.pdf and (remark := typeface.remark(made.data)):
+        typer.echo(remark, err=True)
     target = output or Path(made.name)
     if target == Path("-"):
         if as_json:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tradewind import typeface
 from tradewind.artifacts import Artifact
 from tradewind.cli.session import Session
 from tradewind.evaluate.report import JSON_FILE
 from tradewind.files import read_json
-from tradewind.release.transparency.document import Kind
+from tradewind.release.transparency.document import PAPER, Kind
 from tradewind.release.transparency.evidence import data_of, released_of, stated_of, training_of
 from tradewind.release.transparency.files import Sources, about, paper_of, previous_of
 
@@ -44,4 +45,7 @@ def paper(
         previous=previous_of(session.workspace),
         report=None if report is None else (report.folder / JSON_FILE).read_bytes(),
     )
-    return paper_of(sources)
+    files = paper_of(sources)
+    if remark := typeface.remark(files[PAPER]):
+        session.voice.say(remark)
+    return files
