@@ -140,7 +140,7 @@ def _face_of(text: str) -> str:
 # ---------------------------------------------------------------- the font file
 
 
-class _Embedded(SetFont):
+class _Embedded(SetFont):  # type: ignore[misc]
     """The library's face, whose table of characters names those beyond 16 bits as the specification asks: by two halves."""
 
     def addObjects(self, doc: Any) -> None:

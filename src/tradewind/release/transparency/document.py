@@ -64,6 +64,12 @@ class Statement:
         """Where it would be filled in, as the product file writes it: release.contact."""
         return self.evidence[0].partition("#/")[2].replace("/", ".")
 
+    @property
+    def is_figure(self) -> bool:
+        """Of a statement below `figures` or `further`: the figure itself, not an end of its interval, a reason or a count. The
+        name of a figure may hold a point."""
+        return self.unit is None and not self.key.endswith((".low", ".high", ".absent", ".unsure"))
+
 
 @dataclass(frozen=True)
 class Change:

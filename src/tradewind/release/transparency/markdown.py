@@ -21,7 +21,9 @@ _LICENCES = (
     "etalab-2.0 eupl-1.1 eupl-1.2 agpl-3.0 gfdl gpl gpl-2.0 gpl-3.0 lgpl lgpl-2.1 lgpl-3.0 isc mpl-2.0 ms-pl odc-by odbl openrail++ "
     "osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib pddl unknown"
 )
+# The Hub's tasks (huggingface.co/tasks) for a model of one kind of column; what has none there, as recommendation, gets no tag.
 _TASKS = {"image": "image-classification", "audio": "audio-classification", "text": "text-classification"}
+_TABULAR = {"number", "category", "date"}
 
 
 def render(page: Page, front_matter: str = "") -> str:
@@ -80,20 +82,21 @@ def _json(value: object) -> str:
 
 def metadata(document: Document) -> dict[str, Any]:
     """What Hugging Face reads: language, licence, task, tags, and figures as a `model-index`."""
-    values, task = document.values, _pipeline(document)
+    values, tag = document.values, _pipeline(document)
     figures = {
-        key.removeprefix("figures.test."): value
-        for key, value in values.items()
-        if key.startswith("figures.test.") and key.count(".") == 2 and isinstance(value, (int, float)) and not key.endswith(".rows")
-    }  # fmt: skip
+        one.key.removeprefix("figures.test."): one.value
+        for one in document.statements
+        if one.key.startswith("figures.test.") and one.is_figure and isinstance(one.value, (int, float))
+    }
     dataset = {"name": document.product, "type": "private", "split": "test"}
     metrics = [{"type": name, "name": name, "value": value} for name, value in figures.items()]
-    index = [{"name": document.product, "results": [{"task": {"type": task}, "dataset": dataset, "metrics": metrics}]}]
+    task = {"type": tag or str(values.get("task"))}
+    index = [{"name": document.product, "results": [{"task": task, "dataset": dataset, "metrics": metrics}]}]
     return {
         "language": _languages(document),
         "library_name": "tradewind" if document.kind == "predictor" else "transformers",
         **_licence(values.get("stated.licence")),
-        "pipeline_tag": task,
+        "pipeline_tag": tag,
         "base_model": values.get("release.trained_from"),
         "tags": ["tradewind", *([str(values["training.model"])] if values.get("training.model") else [])],
         "metrics": list(figures),
@@ -101,8 +104,8 @@ def metadata(document: Document) -> dict[str, Any]:
     }
 
 
-def _pipeline(document: Document) -> str:
-    """One of Hugging Face's tasks."""
+def _pipeline(document: Document) -> str | None:
+    """One of Hugging Face's tasks, where it has one for this model."""
     if document.kind == "language":
         return "text-generation"
     if document.kind == "encoder":
@@ -111,9 +114,9 @@ def _pipeline(document: Document) -> str:
     if task == "translation":
         return task
     kinds = {key.rpartition(".")[2] for key in document.values if key.startswith("data.columns.input.")}
-    if task == "classification" and len(kinds) == 1:
-        return _TASKS.get(kinds.pop(), "tabular-classification")
-    return f"tabular-{task}"
+    if task in ("classification", "regression") and (kinds & _TABULAR or not kinds):
+        return f"tabular-{task}"
+    return _TASKS.get(kinds.pop()) if task == "classification" and len(kinds) == 1 else None
 
 
 def _languages(document: Document) -> list[str]:

@@ -178,7 +178,7 @@ def _figures(view: View) -> list[Block]:
     rows = []
     for split in ("test", "validation"):
         for name, one in view.below(f"figures.{split}"):
-            if "." not in name and name != "rows" and one.unit is None:
+            if one.is_figure:
                 low, high = view.interval(one.key)
                 label = Cell(words.figure(name), code=words.language == "en")
                 rows.append((label, view.cell(one.key), low, high))

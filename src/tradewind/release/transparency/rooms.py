@@ -67,7 +67,7 @@ def further(view: View) -> list[Block]:
     words = view.words
     rows: list[tuple[Cell, ...]] = []
     for name, one in view.below("further"):
-        if "." not in name:
+        if one.is_figure:
             low, high = view.interval(one.key)
             unsure = view.cell(f"{one.key}.unsure")
             rows.append((Cell(words.figure(name), code=words.language == "en"), view.cell(one.key), low, high, unsure))
