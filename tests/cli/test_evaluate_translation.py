@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -73,6 +74,39 @@ def test_a_gate_that_says_no_ends_with_1_and_the_same_report_is_not_made_again(m
     assert tradewind(["evaluate", "-C", str(made_translator.folder), *missed]) == 1
     done = CliRunner().invoke(app, ["evaluate", "-C", str(made_translator.folder), *CHANGES, "--json"])
     assert json.loads(done.stdout)["artifacts"] == measured["artifacts"]
+
+
+DEAR = ["--set", "serve.machine_hour=1000000000000 CNY", "--set", "serve.plans={pro: {monthly: 299 CNY, included: 10, overage: 0.5 CNY}}"]  # fmt: skip
+
+
+def cost_of(folder, *changes):
+    done = CliRunner().invoke(app, ["evaluate", "-C", str(folder), *CHANGES, *changes, "--json"])
+    assert done.exit_code == 0, done.output
+    return json.loads((folder_of(json.loads(done.stdout)) / "report.json").read_text())["cost"]
+
+
+def test_the_report_says_what_a_unit_of_its_plans_takes(made_translator, measured):
+    texts = json.loads((folder_of(measured) / "report.json").read_text())["cost"]
+    assert (texts["request"]["unit"], texts["alone"]) == ("text", None)
+    assert 0 < texts["request"]["bulk_seconds"] < texts["request"]["alone_seconds"] < 1
+    held = read_translations(folder_of(measured))
+    for unit, each in (("character", np.mean([*map(len, held.sources)])), ("token", np.mean(held.source_tokens_N + held.target_tokens_N))):  # fmt: skip
+        cost = cost_of(made_translator.folder, "--set", f"translation.unit={unit}")["request"]
+        assert texts["request"]["alone_seconds"] / cost["alone_seconds"] == pytest.approx(each, rel=0.6)
+
+
+def test_a_plan_that_sells_a_translation_below_its_cost_stops_the_release(made_translator, measured, tmp_path, capsys):
+    folder = shutil.copytree(made_translator.folder, tmp_path / "product")
+    assert tradewind(["run", "-C", str(folder), *CHANGES, *DEAR, "--json"]) == 1
+    told = capsys.readouterr()
+    assert "serve.plans: The plan pro includes 10 units for 299.00 CNY, below their cost of" in told.err
+    outcome = json.loads(told.out)
+    assert outcome["metrics"]["test"]["bleu"] > 10
+    assert "release" not in outcome["artifacts"]
+    assert not (folder / ".tradewind" / "registry.json").exists()
+    assert tradewind(["verify", outcome["artifacts"]["report"]]) == 0
+    allowed = DEAR[-1].replace("0.5 CNY}", "0.5 CNY, below_cost: true}")
+    assert [one["allowed"] for one in cost_of(folder, *DEAR[:-1], allowed)["sales"]] == [True, True]
 
 
 def test_train_alone_makes_a_run(tmp_path):

@@ -128,10 +128,12 @@ class Told:
     """Who is told of what waits for a person, in memory."""
 
     def __init__(self):
-        self.events = []
+        self.events, self.ids = [], set()
 
-    def tell(self, product, event):
-        self.events.append((product, event))
+    def tell(self, product, event, *, id):
+        if id not in self.ids:
+            self.ids.add(id)
+            self.events.append((product, event))
 
 
 @dataclass

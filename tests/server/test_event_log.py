@@ -67,6 +67,42 @@ def test_compacting_keeps_what_is_wanted_and_who_was_away_learns_all(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events.2", "lock"]
 
 
+def test_what_came_behind_a_compaction_is_kept_and_told_with_the_next_turn(tmp_path):
+    compacting, other = EventLog(tmp_path), EventLog(tmp_path)
+    seen = set()
+
+    def follow():
+        fresh = _read(compacting)
+        seen.update(fresh)
+        return fresh
+
+    _write(other, b"old")
+    follow()
+    for number in range(2):  # again, while what the first one met still waits to be read
+        _write(other, b"fresh %d" % number)
+        compacting.compact(lambda payload: payload in seen)
+    assert follow() == [b"fresh 0", b"fresh 1"]
+    compacting.compact(lambda payload: payload in seen)
+    assert _read(EventLog(tmp_path)) == [b"old", b"fresh 0", b"fresh 1"]
+
+
+def test_two_that_compact_at_once_leave_one_whole_file(tmp_path):
+    one, other = EventLog(tmp_path), EventLog(tmp_path)
+    _write(one, b"old", b"new")
+    _read(other)
+
+    def meanwhile(payload):
+        if payload == b"old":
+            other.compact(lambda payload: payload != b"old")
+        return True
+
+    one.compact(meanwhile)
+    _write(one, b"newer")
+    assert _read(other) == [b"newer"]
+    assert _read(EventLog(tmp_path)) == [b"new", b"newer"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.1", "lock"]
+
+
 def _hammer(folder, name, told):
     log = EventLog(folder)
     number = 0

@@ -19,7 +19,7 @@ from tradewind.cli.examine import examine_release, lexicon_of
 from tradewind.cli.figures import SplitName, evaluation_split, facts_of_data, facts_of_model, raw_target
 from tradewind.cli.knowledge import build_knowledge, seen
 from tradewind.cli.prepare import prepare
-from tradewind.cli.prices import refuse_below_cost, sold
+from tradewind.cli.prices import heard_cost, prices_of, refuse_below_cost, sold
 from tradewind.cli.session import HERE, FolderOption, JsonOption, Session, SetOption, emit
 from tradewind.cli.stories import story_of
 from tradewind.cli.timing import request_time
@@ -54,24 +54,18 @@ class Evaluation:
     def graph(self) -> Path:
         return self.artifact.folder / "model.onnx"
 
-    @property
-    def below_cost(self) -> list[str]:
-        """A sentence for each plan that sells a unit below what it was measured to cost, and may not."""
-        return list((self.content.get("cost") or {}).get("below", ()))
-
 
 def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: JsonOption = False) -> None:
     """Measure the model beside baselines; write the report."""
     session = Session.open(directory, changes)
-    below_cost: list[str] = []
     story = story_of(session.product.task)
     if story is not None:
         story.evaluate(session)
     else:
         lexicon_of(session)
         dataset = prepare(session)
-        below_cost = evaluate(session, dataset, train(session, dataset)).below_cost
-    refuse(session, below_cost)
+        evaluate(session, dataset, train(session, dataset))
+    refuse(session)
     if as_json:
         emit(session.outcome.to_json())
 
@@ -92,9 +86,7 @@ def evaluate(session: Session, dataset: Dataset, run: Run) -> Evaluation:
     lexicon = lexicon_of(session)
     if lexicon is not None:
         made_of["synonyms"] = digest_json(lexicon)
-    if product.serve.machine_hour is not None:  # prices stand in the report: another price is another report
-        serve = product.serve.model_dump(mode="json")
-        made_of["prices"] = {"machine_hour": serve["machine_hour"], "plans": serve["plans"]}
+    made_of |= prices_of(product.serve)
     digest = digest_json(made_of)
     with session.timed("evaluate", "Evaluate"):
         artifact = workspace.find("report", digest)
@@ -114,17 +106,17 @@ def evaluate(session: Session, dataset: Dataset, run: Run) -> Evaluation:
     }
     further = {name: one["value"] for name, one in content["further"].items() if one["value"] is not None}
     outcome.metrics["test"] = {**outcome.metrics["test"], **further}
-    _say_cost(session, content.get("cost"))
+    heard_cost(session, content["cost"])
     for gate in outcome.gates:
         session.voice.say(f"{'passed' if gate['passed'] else 'FAILED'}: {gate['says']}")
     return Evaluation(artifact, content, read_json(artifact.folder / reports.CALIBRATION_FILE))
 
 
-def refuse(session: Session, below_cost: list[str]) -> None:
+def refuse(session: Session) -> None:
     """Raises GateFailed, with what was measured, where a figure missed its gate or a plan sells below cost."""
     try:
         refuse_failed_gates(session)
-        refuse_below_cost(below_cost)
+        refuse_below_cost(session.outcome.below_cost)
     except GateFailed as error:
         error.outcome = session.outcome.to_json()
         raise
@@ -140,13 +132,6 @@ def refuse_failed_gates(session: Session) -> None:
             where="evaluate.gates",
             hint="Improve the model or the data, or change the gate if it asks too much.",
         )
-
-
-def _say_cost(session: Session, cost: dict[str, Any] | None) -> None:
-    if cost is None:
-        return
-    took = f"one request takes {cost['request']['alone_seconds'] * 1e3:.3g} ms of one processor"
-    session.voice.say(took if cost["alone"] is None else f"{took}: {cost['alone']}")
 
 
 def _measure(

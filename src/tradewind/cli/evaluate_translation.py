@@ -17,12 +17,15 @@ from typing import Any
 import numpy as np
 
 from tradewind.artifacts import Artifact
+from tradewind.cli.prices import heard_cost, prices_of, sold
 from tradewind.cli.session import Session
+from tradewind.cli.translation_cost import translation_time
 from tradewind.cli.translator import Translator
 from tradewind.data.pair_splits import NAMES
 from tradewind.data.parallel import Parallel
 from tradewind.engines.translation import Translation, TranslationEngine
 from tradewind.evaluate import translation as reports
+from tradewind.evaluate.cost import RequestCost
 from tradewind.evaluate.report import JSON_FILE
 from tradewind.evaluate.translation import TranslationInputs
 from tradewind.evaluate.translation_witness import MODEL, TranslationWitness
@@ -33,7 +36,7 @@ from tradewind.files import digest_json, read_json
 from tradewind.release.translation import TranslatorFacts
 from tradewind.train.translation import TranslationRun
 
-FORMAT = 2
+FORMAT = 3
 _AT_ONCE = 64  # sentences between two words of progress
 _TABLE_PAIRS = 100_000  # pairs that the table of words is learnt from
 _CURVE_POINTS = 200
@@ -52,11 +55,14 @@ def evaluate_translation(
 ) -> TranslationEvaluation:
     """The report of a run and its engine; the finished one at once when nothing it is made from has changed."""
     product, workspace = session.product, session.workspace
+    assert product.translation is not None, "the product file says which languages"
     made_of = {
         "format": FORMAT,
+        "unit": product.translation.unit,
         "translator": translator.artifact.digest,
         "evaluate": product.evaluate.model_dump(mode="json"),
         "language": product.language,
+        **prices_of(product.serve),
     }
     digest = digest_json(made_of)
     with session.timed("evaluate", "Evaluate"):
@@ -78,6 +84,7 @@ def evaluate_translation(
         "validation": dict(run.summary["validation"]),
     }
     _say(session, content)
+    heard_cost(session, content["cost"])
     return TranslationEvaluation(artifact, content)
 
 
@@ -111,7 +118,14 @@ def _measure(
         how = f"{what}, learnt from {len(learnt):,} pairs (IBM model 1), in the order of the source"
         notes = {"copy": {"how": "the source as it is", "skipped": ""}, "word_table": {"how": how, "skipped": ""}}
 
-    # 3. Scores, intervals, gates, the page.
+    # 3. What a unit costs: the same network on one thread.
+    session.voice.progress("timing translations", 0.85)
+    alone = TranslationEngine.open(translator.folder, threads=1)
+    unit = product.translation.unit
+    measured = translation_time(alone, sources, unit=unit)
+    cost = RequestCost(measured, product.serve.machine_hour, sold(product.serve.plans, product.product), unit)
+
+    # 4. Scores, intervals, gates, the page.
     session.voice.progress("scores and intervals", 0.9)
     witness = TranslationWitness(
         row_N=rows, sources=sources, references=references, said=said,
@@ -124,6 +138,7 @@ def _measure(
     report = reports.evaluate_translation(TranslationInputs(
         product=product.product, languages=languages, witness=witness, settings=settings, notes=notes,
         data=_facts_of_data(parallel), model=_facts_of_model(run, translator, engine.facts), timings=timings, parents=parents,
+        cost=cost,
     ))  # fmt: skip
     reports.write(report, folder, language=product.language)
     session.voice.progress("done", 1.0)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tradewind.artifacts import Workspace
 from tradewind.business.cost import UnitCost, check_prices
+from tradewind.cli.session import Session
 from tradewind.errors import GateFailed
 from tradewind.files import read_json
 from tradewind.money import Price
@@ -25,6 +26,23 @@ def below_cost(plans: Mapping[str, Plan], hour: Price | None, report: Mapping[st
     if hour is None or measured is None:
         return []
     return check_prices(plans, UnitCost(Decimal(str(measured["alone_seconds"])), hour, int(measured["processors"])))
+
+
+def prices_of(serve: Serve) -> dict[str, Any]:
+    """What of the prices a report is made of: they stand in it, so another price is another report. Nothing without a price of
+    the machine's hour."""
+    if serve.machine_hour is None:
+        return {}
+    said = serve.model_dump(mode="json")
+    return {"prices": {"machine_hour": said["machine_hour"], "plans": said["plans"]}}
+
+
+def heard_cost(session: Session, cost: Mapping[str, Any]) -> None:
+    """Says what a report measured, and keeps which plans sell below it."""
+    request = cost["request"]
+    took = f"one {request.get('unit', 'request')} takes {request['alone_seconds'] * 1e3:.3g} ms of one processor"
+    session.voice.say(took if cost["alone"] is None else f"{took}: {cost['alone']}")
+    session.outcome.below_cost = list(cost["below"])
 
 
 def refuse_below_cost(sentences: list[str]) -> None:

@@ -45,12 +45,12 @@ def command(directory: FolderOption = HERE, changes: SetOption = None, as_json: 
     story = story_of(session.product.task)
     if story is not None:
         story.release(session)
-        refuse(session, [])
+        refuse(session)
     else:
         dataset = prepare(session)
         run = train(session, dataset)
         evaluation = evaluate(session, dataset, run)
-        refuse(session, evaluation.below_cost)
+        refuse(session)
         release(session, dataset, run, evaluation)
     if as_json:
         emit(session.outcome.to_json())

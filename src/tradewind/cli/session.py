@@ -31,12 +31,18 @@ HERE = Path()
 
 @dataclass
 class Outcome:
-    """What stages have made so far: the object behind `--json`."""
+    """What stages have made so far: the object behind `--json`. `below_cost` holds a sentence for each plan that sells a unit
+    below what it was measured to cost, and may not."""
 
     artifacts: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     gates: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    below_cost: list[str] = field(default_factory=list)
+
+    @property
+    def may_release(self) -> bool:
+        return all(gate["passed"] for gate in self.gates) and not self.below_cost
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -35,6 +35,7 @@ from tradewind.cli.stream_source import Pause, Say, Source, StandardInput, Taken
 from tradewind.errors import ArtifactError, DataError, InputError
 from tradewind.privacy.subjects import SubjectKey
 from tradewind.privacy.vault import Vault
+from tradewind.server import outbox
 from tradewind.server.deciding import decide, deciding, for_review
 from tradewind.server.fields import decode_object
 from tradewind.server.outgoing import Outgoing
@@ -93,7 +94,7 @@ def command(
         home = session.workspace.home
         feeds = Feeds(home / "events", SubjectKey.open(home).sealed)
         hook = hook_of(session.product)
-        outgoing = Outgoing({} if hook is None else {name: hook}, os.environ, log=told)
+        outgoing = Outgoing({} if hook is None else {name: hook}, os.environ, home=home / outbox.FOLDER, log=told)
         ends.callback(outgoing.stop)
         watcher = Watcher(shelf, feeds, log=told, outgoing=outgoing)
         ends.callback(watcher.stop)

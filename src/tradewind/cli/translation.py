@@ -63,9 +63,9 @@ def evaluate_stage(session: Session) -> None:
 
 
 def release_stage(session: Session) -> None:
-    """Everything from pairs to a release, which a failed gate leaves out."""
+    """Everything from pairs to a release, which a failed gate or a plan below cost leaves out."""
     parallel, run, translator, evaluation = _measured(session)
-    if all(gate["passed"] for gate in session.outcome.gates):
+    if session.outcome.may_release:
         release_translation(session, parallel, run, translator, evaluation.artifact)
 
 

@@ -21,10 +21,16 @@ HOW = (
     "row each, and {bulk_rows} rows in bulk divided by their number; HTTP, keys and metering come on top"
 )
 
+HOW_UNIT = (
+    "processor seconds of one thread for one {unit} of texts that are translated: {calls} texts alone, and {bulk_rows} texts in "
+    "bulk, each sum over the units that a plan counts of them; HTTP, keys and metering come on top"
+)
+
 
 @dataclass(frozen=True)
 class RequestTime:
-    """Processor seconds of one row, alone and in bulk, as measured on `processor`; `processors` is how many there are."""
+    """Processor seconds of one row, alone and in bulk, as measured on `processor`; `processors` is how many there are. Of a
+    translator they are of one unit, and calls and bulk rows are texts."""
 
     alone_seconds: float
     calls: int
@@ -36,19 +42,23 @@ class RequestTime:
 
 @dataclass(frozen=True)
 class RequestCost:
-    """What was measured, and the prices of the product file to set beside it. Without `machine_hour` there is no money."""
+    """What was measured, and the prices of the product file to set beside it. Without `machine_hour` there is no money. `unit` is
+    what a plan counts of a text, where rows are not what is sold."""
 
     time: RequestTime
     machine_hour: Price | None = None
     plans: Mapping[str, Plan] | None = None
+    unit: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The report's section `cost`; a lone request stands for the unit wherever plans are compared with it."""
         time = self.time
+        how = HOW if self.unit is None else HOW_UNIT
         section: dict[str, Any] = {
             "request": {
                 **asdict(time), "alone_seconds": rounded(time.alone_seconds), "bulk_seconds": rounded(time.bulk_seconds),
-                "how": HOW.format(calls=time.calls, bulk_rows=time.bulk_rows),
+                "how": how.format(calls=time.calls, bulk_rows=time.bulk_rows, unit=self.unit),
+                **({} if self.unit is None else {"unit": self.unit}),
             },
             "machine_hour": None, "alone": None, "bulk": None, "plans": {}, "sales": [], "below": [],
         }  # fmt: skip
@@ -77,10 +87,13 @@ def again(section: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises KeyError, TypeError, ValueError or InputError for what is no such section.
     """
-    time = RequestTime(**{name: value for name, value in section["request"].items() if name != "how"})
+    request = dict(section["request"])
+    unit = request.pop("unit", None)
+    del request["how"]
+    time = RequestTime(**request)
     hour = None if section["machine_hour"] is None else parse_price(section["machine_hour"])
     plans = {name: Plan.model_validate(plan) for name, plan in section["plans"].items()}
-    return RequestCost(time, hour, plans).to_json()
+    return RequestCost(time, hour, plans, unit).to_json()
 
 
 def _sale(sale: Sale) -> dict[str, Any]:

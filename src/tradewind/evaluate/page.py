@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from decimal import Decimal
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
@@ -18,7 +17,7 @@ from tradewind.evaluate import pictures
 from tradewind.evaluate.cleaning_words import reason_words, repair_words
 from tradewind.evaluate.fairness_page import Fairness
 from tradewind.evaluate.metrics import BINARY, REGRESSION
-from tradewind.evaluate.page_ground import DASH, Json, rule, template
+from tradewind.evaluate.page_ground import DASH, CostPage, Json, rule, template
 from tradewind.evaluate.slices import MISSING, OTHERS
 from tradewind.evaluate.strings import Strings
 
@@ -57,7 +56,7 @@ def _no_picture(chart: Any, *, label: str, name: str) -> str:
     return "<svg></svg>"
 
 
-class _Page:
+class _Page(CostPage):
     """What the template asks for: formatted numbers, chosen rows, drawn pictures."""
 
     def __init__(self, report: Json, words: Strings, draw: Draw) -> None:
@@ -94,32 +93,6 @@ class _Page:
         if value >= 120:
             return f"{value / 60:.1f} min"
         return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms" if value >= 0.001 else "< 1 ms"
-
-    def micros(self, value: float | None) -> str:
-        if value is None:
-            return DASH
-        if value < 0.1:
-            return "< 0.1 µs"
-        return f"{value / 1000:.1f} ms" if value >= 1000 else f"{value:.1f} µs"
-
-    def money(self, price: str) -> str:
-        """A price with at least two digits after the point and at most four that count: 0.0000005 CNY."""
-        amount, _, currency = price.partition(" ")
-        value = Decimal(amount)
-        places = min(max(2, 3 - value.adjusted()), 12) if value else 2
-        text = f"{value:,.{places}f}"
-        while text.endswith("0") and len(text.partition(".")[2]) > 2:
-            text = text[:-1]
-        return f"{text} {currency}"
-
-    def percent(self, share: float | None) -> str:
-        return DASH if share is None else f"{100 * share:.1f} %".replace("-", "−")
-
-    @property
-    def cost(self) -> Json | None:
-        """What one request costs; None in a report that did not measure it."""
-        found: Json | None = self.report.get("cost")
-        return found
 
     def rule(self, gate: Json) -> str:
         return rule(gate)

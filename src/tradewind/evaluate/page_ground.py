@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -32,10 +33,41 @@ def rule(gate: Json) -> str:
     return "> 0" if gate["rule"] == "true" else str(gate["rule"]).replace(">=", "≥").replace("<=", "≤")
 
 
-class LeadPage(ABC):
-    """A page whose headline is a lead over the best baseline. `words` are its strings, with `figure`, `language` and a call."""
+class CostPage:
+    """What `cost.html` asks of a page: what a request costs, and money to read."""
 
     report: Json
+
+    def micros(self, value: float | None) -> str:
+        if value is None:
+            return DASH
+        if value < 0.1:
+            return "< 0.1 µs"
+        return f"{value / 1000:.1f} ms" if value >= 1000 else f"{value:.1f} µs"
+
+    def money(self, price: str) -> str:
+        """A price with at least two digits after the point and at most four that count: 0.0000005 CNY."""
+        amount, _, currency = price.partition(" ")
+        value = Decimal(amount)
+        places = min(max(2, 3 - value.adjusted()), 12) if value else 2
+        text = f"{value:,.{places}f}"
+        while text.endswith("0") and len(text.partition(".")[2]) > 2:
+            text = text[:-1]
+        return f"{text} {currency}"
+
+    def percent(self, share: float | None) -> str:
+        return DASH if share is None else f"{100 * share:.1f} %".replace("-", "−")
+
+    @property
+    def cost(self) -> Json | None:
+        """What one request costs; None in a report that did not measure it."""
+        found: Json | None = self.report.get("cost")
+        return found
+
+
+class LeadPage(CostPage, ABC):
+    """A page whose headline is a lead over the best baseline. `words` are its strings, with `figure`, `language` and a call."""
+
     words: Any
     primary: str
 

@@ -21,6 +21,8 @@ from sacrebleu.metrics.base import Metric
 
 from tradewind.evaluate import translation_scores as scores
 from tradewind.evaluate.beside import BaselineFigures, verdict_of
+from tradewind.evaluate.cost import RequestCost
+from tradewind.evaluate.cost import again as cost_again
 from tradewind.evaluate.figures import Figure, rounded
 from tradewind.evaluate.gates import GateResult, check
 from tradewind.evaluate.intervals import bounds, exact_share
@@ -60,6 +62,7 @@ class TranslationInputs:
     model: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     parents: Mapping[str, str] = field(default_factory=dict)
+    cost: RequestCost | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ class TranslationReport:
             "model": plain(inputs.model),
             "timings": plain(inputs.timings),
             "parents": dict(inputs.parents),
+            "cost": None if inputs.cost is None else inputs.cost.to_json(),
         }
 
 
@@ -300,4 +304,5 @@ def again(stored: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """What the stored witness says, in the words of report.json. Raises ArtifactError when the witness cannot be read."""
     witness = read_translations(folder)
     found = analyse(witness, Evaluate.model_validate(stored["settings"]), written=stored["languages"]["to"])
-    return {**plain(found), "witness": _content(witness)}
+    cost = stored.get("cost")
+    return {**plain(found), "witness": _content(witness), "cost": None if cost is None else cost_again(cost)}

@@ -26,6 +26,19 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "Small numbers: 95 % bootstrap interval over {n} resamples of sentences; of shares the exact one.",
         "小字：对句子重抽样 {n} 次得到的 95% 自助区间；比例为精确区间。",
     ),
+    "request_cost": ("What a translation costs", "一次翻译的成本"),
+    "request_takes": (
+        "One {unit} takes {alone} of one processor where a text comes alone; in bulk {bulk}. Measured on {processor}.",
+        "单独请求时，每{unit}占用一个处理器核心 {alone}；批量时 {bulk}。测量环境：{processor}。",
+    ),
+    "request_how": (
+        "{calls} texts alone and {rows} texts in bulk, in processor seconds of one thread, over the units that a plan counts of "
+        "them. HTTP, keys and metering come on top.",
+        "单独翻译 {calls} 条文本、批量翻译 {rows} 条文本，单线程处理器时间除以套餐所计的单位数。HTTP、密钥与计量的开销另计。",
+    ),
+    "unit_text": ("text", "条文本"),
+    "unit_character": ("character", "个字符"),
+    "unit_token": ("token", "个词元"),
     "faults": ("What goes wrong", "哪些地方出错"),
     "faults_note": (
         "Cut off: it came to the most tokens before its end. Copied: the source came back. Repeated: a run of words again and again. Shared: the translation of another sentence that means something else.",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import secrets
 import struct
 import threading
 import zlib
@@ -40,6 +41,9 @@ class News:
     payloads: Sequence[bytes]
     anew: bool = False
 
+    def then(self, later: News) -> News:
+        return later if later.anew else News([*self.payloads, *later.payloads], self.anew)
+
 
 class EventLog:
     """Open for reading and appending; safe for threads and processes. `size` is the length of the file that holds now.
@@ -56,7 +60,9 @@ class EventLog:
         self._number = -1
         self._file = -1
         self._end = 0
+        self._known = 0  # how far turns have given what there is
         self._inside = False
+        self._unread = News(())  # what a compaction read on its way
 
     @property
     def size(self) -> int:
@@ -69,8 +75,10 @@ class EventLog:
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             self._inside = True
             try:
-                yield self._news()
+                news, self._unread = self._unread.then(self._news()), News(())
+                yield news
             finally:
+                self._known = self._end
                 self._inside = False
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
 
@@ -99,17 +107,21 @@ class EventLog:
                 os.fdatasync(self._file)
 
     def compact(self, keep: Callable[[bytes], bool]) -> None:
-        """Leaves out the payloads that `keep` is done with. Others wait only while the newest events are copied."""
-        with self.turn():
-            number, end, source = self._number, self._end, os.dup(self._file)
-        fresh = self.folder / f"events.{number + 1}"
+        """Leaves out the payloads that `keep` is done with, of those that turns have given to this process: what others wrote
+        since stays, and comes with the next turn. Others wait only while the newest events are copied."""
+        with self._mine:
+            number, end, source = self._number, self._known, os.dup(self._file)
+        part = self.folder / f"part.{secrets.token_hex(8)}"  # of its own: another worker may compact, too
+        known = _HEADER.size
         try:
-            with writing(str(fresh)), fresh.open("w+b") as file:
+            with writing(str(part)), part.open("w+b") as file:
                 file.write(_HEADER.pack(_MARK, 0))
                 for payload, _ in _records(source, _HEADER.size, end):
                     if keep(payload):
                         file.write(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
-                with self.turn():
+                kept = file.tell()
+                with self.turn() as news:
+                    self._unread = news
                     if self._number != number:  # another worker was first
                         return
                     file.write(os.pread(source, self._end - end, end))
@@ -118,13 +130,17 @@ class EventLog:
                     file.write(_HEADER.pack(_MARK, copied))
                     file.flush()
                     os.fsync(file.fileno())
+                    part.rename(self.folder / f"events.{number + 1}")
                     os.pwrite(self._lock, _NUMBER.pack(number + 1), 0)
                     self._open(number + 1, at=_HEADER.size + copied)
+                    known = kept
+                    for stray in self.folder.glob("part.*"):  # of whoever was killed, or comes too late
+                        stray.unlink(missing_ok=True)
             (self.folder / f"events.{number}").unlink(missing_ok=True)
         finally:
+            self._known = known
             os.close(source)
-            if self._number != number + 1:
-                fresh.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
 
     def close(self) -> None:
         with self._mine:

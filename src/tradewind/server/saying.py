@@ -16,6 +16,7 @@ from tradewind.server.dialogue.memory import language_of
 from tradewind.server.dialogue.policy import CHARGED, Answer
 from tradewind.server.dialogue.talk import past_of
 from tradewind.server.gate import Reply, Ticket
+from tradewind.server.handoff_events import tell_handoff
 from tradewind.server.problems import problem_of
 from tradewind.server.talks import Talks
 from tradewind.server.wire import encode
@@ -42,6 +43,8 @@ class Saying:
             return ticket.replay
         try:
             turn = await self._answered()
+            if turn.reply is not None and turn.reply.content.kind == "handoff":
+                await run_in_threadpool(tell_handoff, self._talks, self._conversation, turn)
             charged = int(turn.reply is not None and turn.reply.content.kind in CHARGED)
             reply = self._told(turn, ticket, charged)
             ticket.release_version = work.release
@@ -75,12 +78,7 @@ class Saying:
         if answer.kind == "handoff":
             assert settings.handoff is not None
             queue = settings.handoff.queue
-        turn = await run_in_threadpool(self._store, work.request_id, Next(self._stored(answer), failures, queue))
-        if queue is not None and self._talks.outgoing is not None:
-            told = {"event": "handoff", "product": conversation.product, "conversation": conversation.id, "queue": queue,
-                    "intent": answer.intent, "language": language_of(self._text, otherwise=past.language)}  # fmt: skip
-            self._talks.outgoing.tell(conversation.product, told)
-        return turn
+        return await run_in_threadpool(self._store, work.request_id, Next(self._stored(answer), failures, queue))
 
     async def _passed_on(self) -> Reply:
         """While a person has it, or it is awaited, the message only goes to that person: no unit is asked for."""

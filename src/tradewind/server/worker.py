@@ -30,11 +30,12 @@ from tradewind.privacy.notice import Notice
 from tradewind.privacy.retention import Retention
 from tradewind.privacy.subjects import SubjectKey
 from tradewind.privacy.vault import Vault
-from tradewind.server import account, admin, documents, heap, intents, notices, tracing, webhooks, widget
+from tradewind.server import account, admin, documents, heap, intents, notices, outbox, tracing, webhooks, widget
 from tradewind.server.app import App, create_app
 from tradewind.server.auth import Authenticator
 from tradewind.server.dialogue.talk import Script
 from tradewind.server.gate import Gate, OpenGate
+from tradewind.server.handoff_events import tell_missed
 from tradewind.server.keeping import Keeper, Kept
 from tradewind.server.library import Library
 from tradewind.server.metering import Meter
@@ -130,7 +131,7 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
             vault = Vault.open(site.home / "vault")
             recorder = Recorder(database, vault, retentions=site.retentions, log=observer.event)
             recorder.start()
-    outgoing = Outgoing(site.hooks, os.environ, log=observer.event)
+    outgoing = Outgoing(site.hooks, os.environ, home=site.home / outbox.FOLDER, log=observer.event)
     feeds = Feeds(site.home / "events", SubjectKey.open(site.home).sealed)
     watcher = Watcher(shelf, feeds, log=observer.event, outgoing=outgoing)
     app = create_app(
@@ -150,6 +151,7 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
             )
             app.rest.state.talks = talks
             app.rest.add_middleware(Origins, allowed=talks.origins)
+            tell_missed(talks)
     observer.start()
     keeper.start()
     outgoing.start()
