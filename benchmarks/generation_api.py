@@ -1,7 +1,7 @@
 """The contender `api` of `generation.py`: `tradewind serve` itself, with key, plan, limits, meters and journal, asked over loopback by
 streaming clients in this process.
 
-    python generation_api.py PRODUCT PRECISION STREAMS TOKENS ROUNDS
+    python generation_api.py PRODUCT PRECISION STREAMS TOKENS TURNS
 
 Prints what `generation_one.py` prints, besides the seconds from the command to the first token, the resident size of the
 worker in MiB, and whether any process of the server has torch in its memory.
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import uvloop
 
-from generation_one import prompts
+from generation_one import prompts, short_of
 
 START_S = 60.0
 
@@ -74,8 +74,8 @@ class Client:
             self._writer.close()
 
 
-async def measured(clients: list[Client], streams: int, tokens: int) -> tuple[float, float, float]:
-    """Seconds of the whole, tokens, and the median of a lone prompt's first token."""
+async def measured(clients: list[Client], streams: int, tokens: int) -> tuple[float, float]:
+    """Seconds of the whole, and the median of a lone prompt's first token."""
     firsts = []
     for prompt in prompts(5):
         firsts.append((await clients[0].stream(prompt, 1))[0])
@@ -83,7 +83,8 @@ async def measured(clients: list[Client], streams: int, tokens: int) -> tuple[fl
     pairs = zip(clients, prompts(streams), strict=True)
     done = await asyncio.gather(*(client.stream(prompt, tokens) for client, prompt in pairs))
     took = time.perf_counter() - started
-    return took, float(sum(count for _, count in done)), sorted(firsts)[len(firsts) // 2]
+    assert sum(count for _, count in done) == streams * tokens
+    return took, sorted(firsts)[len(firsts) // 2]
 
 
 def processes(parent: int) -> list[int]:
@@ -104,7 +105,7 @@ def resident_mib(process: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
-def main(product: Path, precision: str, streams: int, tokens: int, rounds: int) -> None:
+def main(product: Path, precision: str, streams: int, tokens: int, turns: int) -> None:
     key = key_of(product)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -117,7 +118,7 @@ def main(product: Path, precision: str, streams: int, tokens: int, rounds: int) 
     begun = time.perf_counter()
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        found = uvloop.run(_asked(server, port, key, begun, streams, tokens, rounds))
+        found = uvloop.run(_asked(server, port, key, begun, streams, tokens, turns))
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(60)
@@ -125,7 +126,7 @@ def main(product: Path, precision: str, streams: int, tokens: int, rounds: int) 
 
 
 async def _asked(
-    server: subprocess.Popen[bytes], port: int, key: str, begun: float, streams: int, tokens: int, rounds: int
+    server: subprocess.Popen[bytes], port: int, key: str, begun: float, streams: int, tokens: int, turns: int
 ) -> dict[str, object]:
     clients = [Client(port, key) for _ in range(streams)]
     while True:
@@ -139,20 +140,20 @@ async def _asked(
                 ) from None
             await asyncio.sleep(0.02)
     start = time.perf_counter() - begun
-    rates, decoded, firsts = [], [], []
-    for round_ in range(rounds + 1):
-        few, few_tokens, _ = await measured(clients, streams, max(tokens // 4, 1))
-        many, many_tokens, first = await measured(clients, streams, tokens)
-        if round_:
-            rates.append(many_tokens / many)
-            decoded.append((many_tokens - few_tokens) / (many - few))
+    shorts, longs, firsts = [], [], []
+    for turn in range(turns + 1):  # the first one is not counted
+        short, _ = await measured(clients, streams, short_of(tokens))
+        long, first = await measured(clients, streams, tokens)
+        if turn:
+            shorts.append(short)
+            longs.append(long)
             firsts.append(1e3 * first)
     family = processes(server.pid)
     maps = "".join(Path(f"/proc/{one}/maps").read_text() for one in family if os.path.exists(f"/proc/{one}/maps"))
     for client in clients:
         client.close()
     return {
-        "tokens_per_s": rates, "decoded_per_s": decoded, "first_ms": firsts, "start_s": start,
+        "short_s": shorts, "long_s": longs, "first_ms": firsts, "start_s": start,
         "resident_mib": max(map(resident_mib, family)), "torch": "libtorch" in maps,
     }  # fmt: skip
 

@@ -1,7 +1,7 @@
-"""One contender of `generation.py`, in a process of its own: generation_one.py CONTENDER FOLDER STREAMS TOKENS ROUNDS.
+"""One contender of `generation.py`, in a process of its own: generation_one.py CONTENDER FOLDER STREAMS TOKENS TURNS.
 
-Prints one JSON object, by round: tokens per second over all streams, prompts included; tokens per second of writing alone, which is
-the difference between long and short answers; milliseconds to the first token of a lone prompt, the median of five.
+Prints one JSON object, by turn: seconds of short answers (a quarter of TOKENS) on all streams, seconds of long ones, milliseconds to the
+first token of a lone prompt, the median of five.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ FIRST_TOKENS = 300  # numbers of prompts' tokens: every tokeniser has them
 
 # Seconds that all streams take for so many tokens each, and for the first token of this prompt alone.
 Timed = tuple[Callable[[int], float], Callable[[list[int]], float]]
+
+
+def short_of(tokens: int) -> int:
+    """Tokens of a short answer, beside one of `tokens`: what takes longer than it is writing alone."""
+    return max(tokens // 4, 1)
 
 
 def prompts(streams: int) -> list[list[int]]:
@@ -120,15 +125,14 @@ def llama(folder: Path, streams: int) -> Timed:
 
 if __name__ == "__main__":
     contender, place = sys.argv[1], Path(sys.argv[2])
-    several, wanted, rounds = map(int, sys.argv[3:6])
+    several, wanted, turns = map(int, sys.argv[3:6])
     take, first = {"ours": ours, "bare": bare, "transformers": transformers, "llama": llama}[contender](place, several)
-    rates, decoded, firsts = [], [], []
-    few = max(wanted // 4, 1)
-    for round_ in range(rounds + 1):  # the first one is not counted
-        short, long = take(few), take(wanted)
+    shorts, longs, firsts = [], [], []
+    for turn in range(turns + 1):  # the first one is not counted
+        short, long = take(short_of(wanted)), take(wanted)
         lone = statistics.median(first(prompt) for prompt in prompts(5))
-        if round_:
-            rates.append(several * wanted / long)
-            decoded.append(several * (wanted - few) / (long - short))
+        if turn:
+            shorts.append(short)
+            longs.append(long)
             firsts.append(1e3 * lone)
-    print(json.dumps({"tokens_per_s": rates, "decoded_per_s": decoded, "first_ms": firsts}))
+    print(json.dumps({"short_s": shorts, "long_s": longs, "first_ms": firsts}))
