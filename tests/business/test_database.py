@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -305,6 +306,15 @@ def test_a_database_that_does_not_exist_is_told(postgres, clock):
     with pytest.raises(EnvironmentFailure, match="nowhere") as caught:
         Database.open(url, clock=clock)
     assert caught.value.code == "environment.database_unreachable"
+
+
+def test_a_connection_in_use_when_the_database_closes_is_closed_as_it_comes_back(database):
+    with database.reading() as connection:
+        driver = connection.connection.driver_connection
+        database.close()
+        assert connection.execute(select(buckets)).all() == []
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        driver.execute("SELECT 1")
 
 
 def test_a_broken_connection_is_told_and_the_next_one_works(database):

@@ -11,7 +11,26 @@ from typing import Any
 
 import uvicorn
 
+from tradewind.server.metering import Meter
 from tradewind.server.protocol import Protocol
+
+
+class Metered:
+    """`app` with a meter that starts and stops with the server's loop, as a worker's does."""
+
+    def __init__(self, app: Any, meter: Meter) -> None:
+        self._app, self._meter = app, meter
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        await receive()
+        await self._meter.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._meter.stop()
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 @contextmanager

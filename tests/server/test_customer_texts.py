@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.server.running import running
+from tests.server.running import Metered, running
 from tests.server.support_release import make_support
 from tradewind.artifacts import Workspace
 from tradewind.business import accounts, customer_texts, keys, plans
@@ -77,14 +77,8 @@ def served(workspace, database, tmp_path, **place):
         meter.authenticator.access,
     )
 
-    async def start_then_serve(scope, receive, send):
-        if not meter._worker_id:
-            await meter.start()
-        await app(scope, receive, send)
-
     try:
-        with running(start_then_serve) as address, httpx.Client(base_url=f"http://{address}", timeout=20) as client:
-            client.get("/health/live")
+        with running(Metered(app, meter)) as address, httpx.Client(base_url=f"http://{address}", timeout=20) as client:
             yield Desk(client, shelf, meter, database)
     finally:
         shelf.close()

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select, text, update
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, TimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from tradewind.business.migrations import HEAD, REVISIONS
 from tradewind.business.tables import state
@@ -54,6 +55,8 @@ class Database:
         self.dialect: str = engine.dialect.name
         self.place = _place(engine.url)
         self._engine = engine
+        self._closed = False
+        event.listen(engine, "checkin", self._came_back)
         self._write_options: dict[str, Any] = {_WRITE: True, _CLOCK: clock}
         self._read_options: dict[str, Any] = {_WRITE: False, _CLOCK: clock}
         if self.dialect == "postgresql":
@@ -148,7 +151,13 @@ class Database:
                 raw.close()
 
     def close(self) -> None:
+        """Closes every connection: those at rest at once, one that a thread still uses as soon as it comes back."""
+        self._closed = True
         self._engine.dispose()
+
+    def _came_back(self, _connection: object, entry: ConnectionPoolEntry) -> None:
+        if self._closed:  # its pool is gone: nobody else would close it
+            entry.invalidate()
 
 
 def now_ms(connection: Connection) -> int:
