@@ -4,8 +4,7 @@ import pytest
 
 from tradewind import product_file
 from tradewind.errors import ProductFileError
-from tradewind.evaluate.fairness_rates import ERROR_GAPS, GAPS
-from tradewind.gate_rules import FAIRNESS, Rule, contradiction, groundless, parse
+from tradewind.gate_rules import Rule, contradiction, parse
 
 EOD, EOPP, DPR = "equalized_odds_difference", "equal_opportunity_difference", "demographic_parity_ratio"
 
@@ -51,33 +50,6 @@ def test_what_can_never_hold_is_told(gates, words):
 )
 def test_what_may_hold_is_not_refused(gates):
     assert contradiction(gates) is None
-
-
-def test_every_fairness_figure_may_be_a_gate():
-    assert {name for name, task in FAIRNESS.items() if task == "classification"} == set(GAPS)
-    assert {name for name, task in FAIRNESS.items() if task == "regression"} == set(ERROR_GAPS)
-
-
-@pytest.mark.parametrize(
-    ("gate", "task", "sensitive", "words"),
-    [
-        (EOD, "classification", [], "names no column"),
-        (EOD, "regression", ["sex"], "no figure of a regression"),
-        (f"{EOD}:sxe", "classification", ["sex", "race"], "Did you mean sex?"),
-        ("mae_difference:sex×rice", "regression", ["sex", "race"], "Did you mean sex×race?"),
-    ],
-)
-def test_a_gate_on_groups_that_will_not_be_there_is_told(gate, task, sensitive, words):
-    found = groundless({gate: "<= 0.1"}, task=task, sensitive=sensitive, examined=True)
-    assert found is not None
-    assert words in f"{found[1]}. {found[2]}"
-
-
-def test_a_gate_on_a_room_that_is_left_out_is_told():
-    found = groundless({EOD: "<= 0.1"}, task="classification", sensitive=["sex"], examined=False)
-    assert found is not None
-    assert "leaves fairness out" in found[1]
-    assert groundless({EOD: False}, task="classification", sensitive=[], examined=False) is None
 
 
 PRODUCT = """\

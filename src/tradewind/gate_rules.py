@@ -1,17 +1,15 @@
-"""What a gate demands, as written in the product file, and which demands contradict each other or the product.
+"""What a gate demands, as written in the product file, and which demands contradict each other.
 
-Not here: whether a figure meets its gate (`evaluate/gates.py`), how figures are computed.
+Not here: which figures a product will have (`gate_names.py`), whether one meets its gate (`evaluate/gates.py`).
 """
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-
-from tradewind.errors import nearest
 
 TOGETHER = "×"  # between the columns of an intersection
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
@@ -88,29 +86,3 @@ def _pairs(names: Mapping[str, Rule]) -> Iterator[tuple[str, str]]:
                 yield one, other
         if (base, beside) in _NEVER_ABOVE and (column == over or (column and not over)):
             yield one, other
-
-
-def groundless(
-    gates: Mapping[str, str | bool], *, task: str, sensitive: Sequence[str], examined: bool
-) -> tuple[str, str, str] | None:
-    """The name of a gate on a fairness figure that this product will not have, why, and the next step."""
-    for name, rule in gates.items():
-        figure, _, column = name.partition(":")
-        if figure not in FAIRNESS or rule is False:
-            continue
-        if not sensitive:
-            return (
-                name,
-                f"{figure} compares groups, but data.sensitive names no column",
-                "Name one: sensitive: [COLUMN].",
-            )
-        if task != FAIRNESS[figure]:
-            known = [other for other, of in FAIRNESS.items() if of == task]
-            return name, f"{figure} is no figure of a {task}", f"Figures here: {', '.join(known)}." if known else ""
-        if not examined:
-            return name, f"{figure} is asked for, but evaluate.examine leaves fairness out", "Add fairness to it."
-        names = [*sensitive, *(TOGETHER.join(pair) for pair in combinations(sensitive, 2)), TOGETHER.join(sensitive)]
-        if column and column not in names:
-            hint = nearest(column, names) or f"Sensitive columns: {', '.join(sensitive)}."
-            return name, f"{column} is none of data.sensitive", hint
-    return None

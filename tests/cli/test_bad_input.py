@@ -90,6 +90,12 @@ PRODUCT_FILE = [
     Case("dropout beyond 1", product("width: 16", "dropout: 1.5"), "between 0 and 1"),
     Case("pretrained without folder", product("tabular: mlp", "text: pretrained"), "names no folder"),
     Case("gate that is no comparison", product("bootstrap: 20", "gates: {accuracy: 0.9}"), "no gate"),
+    Case(
+        "gate on no figure",
+        product("bootstrap: 20", "gates: {acuracy: '>= 0.1'}"),
+        "acuracy is no figure of classification. Did you mean accuracy?",
+        verb=("check",),
+    ),
     Case("share beyond 1", data("split: {test: 1.2}"), "between 0 and 1"),
     Case("nothing left to train on", data("split: {test: 0.6, validation: 0.5}"), "nothing to train on"),
     Case("unknown way to split", data("split: {by: tiem}"), "random, time, group:COLUMN"),
@@ -235,7 +241,6 @@ ARTIFACTS = [
     Case("a second signing key", nothing, "already", verb=("key", "signing")),
     Case("unknown kind of key", nothing, "no key of kind", verb=("key", "sining")),
     Case("gate that fails", product("bootstrap: 20", "bootstrap: 20, gates: {accuracy: '>= 1.01'}"), "does not hold", code=1, verb=("run",)),
-    Case("gate on an unknown figure", product("bootstrap: 20", "bootstrap: 20, gates: {acuracy: '>= 0.1'}"), "Did you mean accuracy?", code=1, verb=("run",)),
     Case("unknown positive class", product("bootstrap: 20", "bootstrap: 20, positive: maybe"), "no class maybe", verb=("run",)),
 ]  # fmt: skip
 

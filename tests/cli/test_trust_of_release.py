@@ -5,6 +5,7 @@ import json
 from tradewind.cli.app import main
 from tradewind.engines.conformal import answer_set
 from tradewind.engines.loading import load
+from tradewind.gate_names import named
 
 
 def test_a_release_answers_with_sets(finished):
@@ -21,6 +22,7 @@ def test_figures_of_trust_stand_beside_the_others(finished, capsys):
     found = json.loads(capsys.readouterr().out)["metrics"]["test"]
     assert found.keys() >= {"coverage", "coverage_gap", "set_size", "membership_auc", "membership_advantage"}
     assert "epsilon" not in found
+    assert all(named(name, task="classification") and not named(f"{name}s", task="classification") for name in found)
 
 
 def test_a_private_product_says_its_budget_and_a_gate_stops_it(product, capsys):

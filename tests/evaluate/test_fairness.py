@@ -98,7 +98,7 @@ def test_a_group_of_eight_never_passes(size):
         assert found["verdict"] == "not enough data", name
         assert "X" in found["left_out"]
         rule = ">= 0" if name.endswith("ratio") else "<= 1"
-        (gate,) = check({name: rule}, part.figures, None)
+        (gate,) = check({name: rule}, part.figures, None, task="classification")
         assert not gate.passed
         assert "not enough data" in gate.says
 
@@ -135,7 +135,7 @@ def test_a_column_without_groups_to_compare_has_no_verdict(values, why):
     assert part.figures[f"{EOD}:odd"].value is None
     assert part.figures[f"{EOD}:sex"].unsure is None
     for name in (EOD, f"{EOD}:odd"):
-        (gate,) = check({name: "<= 1"}, part.figures, None)
+        (gate,) = check({name: "<= 1"}, part.figures, None, task="classification")
         assert not gate.passed, name
         assert why in gate.says
 

@@ -199,7 +199,7 @@ def checked_gates(analysis: Analysis, basis: Basis) -> tuple[gates.GateResult, .
 def _gates(
     test: Mapping[str, Figure], lead: Figure | None, lead_over: str, basis: Basis
 ) -> tuple[gates.GateResult, ...]:
-    return gates.check(basis.settings.gates, {**test, **basis.further}, lead, against=lead_over)
+    return gates.check(basis.settings.gates, {**test, **basis.further}, lead, task=basis.task, against=lead_over)
 
 
 # ---------------------------------------------------------------- predictors

@@ -1,6 +1,7 @@
 """Gates: what a product file demands of its figures, answered as data.
 
-Not here: failing. The verb reads the results and raises `GateFailed`. How a gate is written: `gate_rules.py`.
+Not here: failing. The verb reads the results and raises `GateFailed`. How a gate is written: `gate_rules.py`; which figures
+there can be: `gate_names.py`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ from dataclasses import dataclass
 
 from tradewind.errors import nearest
 from tradewind.evaluate.figures import Figure
+from tradewind.gate_names import BEATS, named
 from tradewind.gate_rules import Rule, parse
-
-BEATS = "beats_baseline"
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,15 @@ class GateResult:
 
 
 def check(
-    gates: Mapping[str, str | bool], figures: Mapping[str, Figure], lead: Figure | None, *, against: str = ""
+    gates: Mapping[str, str | bool], figures: Mapping[str, Figure], lead: Figure | None, *, task: str, against: str = ""
 ) -> tuple[GateResult, ...]:
     """Each gate's result, sorted by name. Never raises for a gate that says no.
 
-    `figures` are those of the test split. `lead` is how far the model is ahead of the best baseline, positive for
+    `figures` are those of the test split in a report of `task`. `lead` is how far the model is ahead of the best baseline, positive for
     better; `against` names that baseline. `beats_baseline: true` asks for a lead above 0, a comparison for that much.
     """
+    unnamed = [name for name in figures if not named(name, task=task)]
+    assert not unnamed, f"{unnamed} of {task}: gate_names.py does not know them, and nobody could ask for them"
     known = {**figures, BEATS: lead} if lead is not None else dict(figures)
     return tuple(_one(name, rule, known, against) for name, rule in sorted(gates.items()))
 

@@ -223,7 +223,7 @@ def analyse(
         baselines=baselines,
         lead=lead,
         lead_over=lead_over,
-        gates=check(settings.gates, test, lead, against=lead_over),
+        gates=check(settings.gates, test, lead, task="generation", against=lead_over),
         tasks=tasks,
         scored={
             split: {

@@ -224,7 +224,7 @@ def analyse(witness: RankingWitness, settings: Evaluate) -> RecommendationAnalys
     figures = {"test": found[MODEL]}
     return RecommendationAnalysis(
         primary=primary, figures=figures, baselines=baselines, lead=lead, lead_over=over,
-        gates=check(settings.gates, found[MODEL], lead, against=over),
+        gates=check(settings.gates, found[MODEL], lead, task="recommendation", against=over),
         slices=_slices(witness, columns, primary, over),
     )  # fmt: skip
 

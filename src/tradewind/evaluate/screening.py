@@ -21,6 +21,7 @@ from tradewind.evaluate.metrics import Floats
 from tradewind.evaluate.slices import labels_of
 from tradewind.evaluate.thresholds import at_share
 from tradewind.evaluate.trust import Context, Examined, Part, TrustPart, Witness
+from tradewind.gate_names import held_names
 
 NAME = "screening"
 _WITNESS = "trust/screening.npz"
@@ -141,14 +142,11 @@ def _figures(
 ) -> dict[str, Figure]:
     """`sensitivity_at_specificity_90`, and the specificity that test rows really had there. No name holds a point: paths do."""
     how = f"at the bound {bound:.4g}, which gave a {held} of {share:g} or more on {validation} validation rows; exact 95 % interval"
-    label = f"{100 * share:g}".replace(".", "_")
-    named = {
-        f"{_OTHER[held]}_at_{held}_{label}": (_OTHER[held], f"{_OTHER[held]} on test rows {how}"),
-        f"{held}_reached_{label}": (held, f"{held} on test rows {how}"),
-    }
     found = {}
-    for name, (of, says) in named.items():
+    for name, of in zip(held_names(held, share), (_OTHER[held], held), strict=True):
         one = point[of]
         absent = None if one["rows"] else f"no test row to judge {of} by"
-        found[name] = Figure(one["value"], says, "test", rows, _WITNESS, one["low"], one["high"], absent)
+        found[name] = Figure(
+            one["value"], f"{of} on test rows {how}", "test", rows, _WITNESS, one["low"], one["high"], absent
+        )
     return found

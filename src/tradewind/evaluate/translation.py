@@ -147,9 +147,10 @@ def analyse(witness: TranslationWitness, settings: Evaluate, *, written: str) ->
     lead = None if best is None else best.differences[BLEU_NAME]
     over = "" if best is None else best.name
     worst, samples = _examples(witness, metrics[CHRF_NAME], ours, over)
+    test = found[MODEL] | _of_model(witness)
     return TranslationAnalysis(
-        primary=BLEU_NAME, figures={"test": found[MODEL] | _of_model(witness)}, baselines=baselines, lead=lead,
-        lead_over=over, gates=check(settings.gates, found[MODEL] | _of_model(witness), lead, against=over),
+        primary=BLEU_NAME, figures={"test": test}, baselines=baselines, lead=lead,
+        lead_over=over, gates=check(settings.gates, test, lead, task="translation", against=over),
         slices=_slices(witness, metrics, heard, over), worst=worst, samples=samples,
     )  # fmt: skip
 

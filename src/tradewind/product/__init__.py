@@ -6,12 +6,13 @@ dataset (`train/defaults.py`).
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from tradewind.gate_rules import groundless
+from tradewind.gate_names import NEEDED, Facts, fault
 from tradewind.product.answers import Answers
 from tradewind.product.data import (
     AudioAugment,
@@ -191,14 +192,28 @@ class Product(Section):
             raise misplaced(("train", "objective"), "a writing model learns answers: leave the objective out")
 
     @model_validator(mode="after")
-    def _fair_gates(self) -> Product:
-        gates, examine = self.evaluate.gates, self.evaluate.examine
-        examined = examine == "auto" or "fairness" in examine
-        found = groundless(gates, task=self.task, sensitive=self.data.sensitive, examined=examined)
+    def _gates_on_figures(self) -> Product:
+        judged = self.evaluate
+        if judged.gates and self.train.objective == "mlm":
+            raise misplaced(("evaluate", "gates"), "an encoder of masked words has no report that a gate could read")
+        facts = Facts(
+            task=self.task, rooms=None if judged.examine == "auto" else judged.examine,
+            settings=frozenset(path for path in NEEDED if self._fills(path)), sensitive=self.data.sensitive, at=judged.at,
+            specificity=judged.specificity, sensitivity=judged.sensitivity,
+            tasks=[PurePath(name).stem for name in judged.tasks if ":" not in name],
+        )  # fmt: skip
+        found = fault(judged.gates, facts)
         if found is not None:
             name, says, hint = found
             raise misplaced(("evaluate", "gates", name), says, hint=hint)
         return self
+
+    def _fills(self, path: str) -> bool:
+        """Whether the product file says anything at a dotted path."""
+        found: Any = self
+        for part in path.split("."):
+            found = getattr(found, part, None)
+        return found is not None
 
     def resolved(self) -> dict[str, Any]:
         """Every field with its value, as JSON: what a run keeps."""

@@ -61,7 +61,10 @@ class Alerts(Section):
 
 
 class Evaluate(Section):
-    gates: Gates = Field(default_factory=dict)
+    gates: Gates = Field(
+        default_factory=dict,
+        description="Figures of the report that must hold, as in roc_auc: '>= 0.77', beats_baseline: true",
+    )
     threshold: Literal["auto", "half", "accuracy", "f1", "balanced_accuracy", "specificity", "sensitivity"] | float = (
         Field("auto", description="How the probability from which a row counts as positive is chosen, on validation")
     )
