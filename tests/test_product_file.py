@@ -1,11 +1,12 @@
 """The product file: defaults, `--set`, and every mistake answered with its place and the nearest word."""
 
 import json
+import re
 
 import pytest
 
 from tradewind.errors import ProductFileError
-from tradewind.product_file import json_schema, load, product_of
+from tradewind.product_file import _FORMS, json_schema, load, product_of
 
 GOOD = """\
 product: credit-risk
@@ -66,6 +67,8 @@ MISTAKES = [
     ("50/s", "50", "14:", "no rate"),
     ("0.002 CNY", "0.002 USD", "14:5", "overage in USD"),
     ("product: credit-risk", "product: Credit Risk", "1:10", "lower-case"),
+    ("product: credit-risk", "product: x", "1:10", "2 to 63 lower-case"),
+    ("  plans:", "  webhook: {url: 'ftp://x'}\n  plans:", "13:", "begins with https://"),
     ("product: credit-risk\n", "", "", "product is missing"),
     ("  target: default\n", "", "3:1", "target: COLUMN"),
     ("task: classification", "task: [classification", "", "no YAML"),
@@ -105,6 +108,12 @@ def test_a_file_that_is_no_product_file(tmp_path, content, words):
 def test_a_missing_file_says_how_to_begin(tmp_path):
     with pytest.raises(ProductFileError, match="tradewind init"):
         load(tmp_path)
+
+
+def test_every_form_that_a_text_must_have_is_told_in_words():
+    found = set(re.findall(r'"pattern": ("(?:[^"\\\\]|\\\\.)*")', json.dumps(json_schema(), ensure_ascii=False)))
+    assert {json.loads(pattern) for pattern in found} <= _FORMS.keys()
+    assert len(found) > 4
 
 
 def test_the_json_schema_knows_every_section():

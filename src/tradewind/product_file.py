@@ -34,6 +34,17 @@ _READABLE = {
     "int_from_float": "a whole number", "float_type": "a number", "float_parsing": "a number",
     "string_type": "text", "list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping",
 }  # fmt: skip
+# What a text must look like, by the pattern of its setting.
+_FORMS = {
+    r"^[a-z][a-z0-9-]{1,62}$": "2 to 63 lower-case letters, digits and hyphens, a letter first",
+    r"^[a-z0-9][a-z0-9-]{0,62}$": "at most 63 lower-case letters, digits and hyphens, no hyphen first",
+    r"^[a-z][a-z0-9_]{0,30}$": "at most 31 lower-case letters, digits and underscores, a letter first",
+    r"^[A-Z][A-Z0-9_]{0,99}$": "the name of an environment variable: capitals, digits and underscores, a letter first",
+    r"^https?://\S+$": "an address that begins with https:// or http://",
+    r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$": "the code of a language: en, zh, pt-BR",
+    r"^[^\s:.][^:.]*$": "a name without a point or a colon, no blank first",
+    r"^(annex-iv|nist|china)\.\S+$": "annex-iv, nist or china, a point, and the name of a heading",
+}  # fmt: skip
 
 
 def load(path: Path, *, changes: Sequence[str] = ()) -> Product:
@@ -240,9 +251,8 @@ def _explained(item: ErrorDetails, rest: list[ErrorDetails], echoes: list[ErrorD
         message = f"{dotted} is {_shown(item['input'])}, expected {' or '.join([_READABLE[kind], *words])}."
         code = "type"
     elif kind == "string_pattern_mismatch":
-        message = (
-            f"{dotted} is {_shown(item['input'])}, expected lower-case letters, digits and hyphens, a letter first."
-        )
+        pattern = str(item["ctx"]["pattern"])
+        message = f"{dotted} is {_shown(item['input'])}, expected {_FORMS.get(pattern, f'the form {pattern}')}."
         code = "value"
     else:
         message = f"{dotted} is {_shown(item['input'])}: {item['msg'][0].lower()}{item['msg'][1:]}."

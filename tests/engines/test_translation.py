@@ -13,6 +13,7 @@ from tradewind.engines.kept_terms import KeptTerms
 from tradewind.engines.loading import check_translator_golden
 from tradewind.engines.translation import TranslationEngine
 from tradewind.errors import ArtifactError, InputError, VerificationFailed
+from tradewind.features.glossary import Glossary
 from tradewind.scenarios.translation.make_data import COLOURS, PEOPLE, THINGS
 
 SENTENCE = "The teacher bought three red books in Beijing yesterday."
@@ -86,6 +87,15 @@ def test_more_beams_find_no_less_likely_sentence(engine, made_translator):
     greedy, wide = (engine.translate(texts, beams=beams, length_penalty=0.0) for beams in (1, 8))
     total = [[one.score * one.target_tokens for one in found] for found in (greedy, wide)]
     assert sum(total[1]) >= sum(total[0]) - 1e-3
+
+
+@pytest.mark.parametrize("penalty", [0.4, 1.0, 2.0])
+def test_among_what_one_search_finds_is_the_translation_of_every_length_penalty(engine, made_translator, penalty):
+    texts = [source for source, _ in made_translator.parallel.texts("test")][:30]
+    plain = TranslationEngine(engine.translator, engine.tokenizer, engine.facts, Glossary({}))
+    taken = [max(found, key=lambda one: one.total / one.tokens**penalty) for found in plain.hypotheses(texts, beams=4)]
+    said = plain.translate(texts, beams=4, length_penalty=penalty)
+    assert [engine.tokenizer.decode(one.ids) for one in taken] == [one.text for one in said]
 
 
 def test_scores_are_those_of_the_tokens(engine):

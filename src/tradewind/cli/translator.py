@@ -2,6 +2,7 @@
 
     translator/     what the release carries: a network a precision, tokeniser, glossary, golden pairs
     figures.json    bytes of each precision, what it loses on validation pairs, its distance from the trainer
+    penalty.json    the length penalty that it is served with, and BLEU on validation pairs by penalty where it was chosen
 
 Not here: the files (`release/translation.py`, `release/translation_export.py`), answering (`engines/translation.py`).
 """
@@ -11,12 +12,13 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from tradewind.artifacts import Artifact
+from tradewind.cli.length_penalty import USUAL, ChosenPenalty, choose_penalty
 from tradewind.cli.session import Session
 from tradewind.data.packed import Packed
 from tradewind.data.parallel import Parallel
@@ -29,8 +31,8 @@ from tradewind.release.language import PrecisionFigures, folder_bytes, refuse_lo
 from tradewind.release.translation_export import PRECISIONS, export_translator
 from tradewind.train.translation import TranslationRun
 
-FORMAT = 2
-FIGURES = "figures.json"
+FORMAT = 3
+FIGURES, PENALTY = "figures.json", "penalty.json"
 _MEASURED_TOKENS = 20_000  # target tokens of validation pairs, for what a precision loses
 
 
@@ -94,7 +96,8 @@ def build_translator(session: Session, parallel: Parallel, run: TranslationRun) 
                     source=translation.source, target=translation.target, context=run.summary["context"],
                     longest=_longest(parallel), growth=_growth(parallel),
                     terms_taught=bool(parallel.profile["splits"]["train"]["term_pairs"]),
-                    beams=translation.beams, length_penalty=translation.length_penalty,
+                    beams=translation.beams,
+                    length_penalty=USUAL if translation.length_penalty == "auto" else translation.length_penalty,
                     precision=settings.precision,
                 )  # fmt: skip
                 _make(session, parallel, run, folder, facts, settings)
@@ -136,6 +139,30 @@ def _make(
         shutil.rmtree(place / "fp32")
         del figures["fp32"]
     write_json(folder / FIGURES, {name: asdict(one) for name, one in figures.items()})
+
+    # 4. The length penalty, over what the network that answers finds.
+    _settle_penalty(session, parallel, folder, facts, settings)
+
+
+def _settle_penalty(
+    session: Session, parallel: Parallel, folder: Path, facts: bundles.TranslatorFacts, settings: Settled
+) -> None:
+    translation, place = session.product.translation, folder / bundles.FOLDER
+    assert translation is not None
+    if translation.length_penalty != "auto":
+        write_json(folder / PENALTY, asdict(ChosenPenalty(translation.length_penalty, 0, {})))
+        return
+    session.voice.progress("choosing the length penalty", 0.9)
+    engine = TranslationEngine.open(place, threads=0)
+    pairs = list(parallel.texts("validation"))
+    found = choose_penalty(engine, pairs, beams=facts.beams, seed=session.product.evaluate.seed)
+    bundles.write_facts(place, replace(facts, length_penalty=found.value), settings.glossary)
+    write_json(folder / PENALTY, {**asdict(found), "bleu": {str(penalty): one for penalty, one in found.bleu.items()}})
+    if found.bleu:
+        session.voice.say(
+            f"length penalty {found.value:g}: BLEU {found.bleu[found.value]:.2f} on {found.pairs:,} pairs of validation, "
+            f"{found.bleu[USUAL]:.2f} by {USUAL:g}"
+        )
 
 
 def _bits_per_byte(engine: TranslationEngine, parallel: Parallel) -> float:

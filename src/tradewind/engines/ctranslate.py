@@ -34,6 +34,17 @@ class Written:
     ended: bool
 
 
+@dataclass(frozen=True)
+class Hypothesis:
+    """One of several translations that a search came to: the sum of the log-probabilities of `tokens` tokens in nats, what a
+    decoder is given and the end counted as the search counts them. The best is that of the highest total over tokens to the
+    power of the length penalty."""
+
+    ids: tuple[int, ...]
+    total: float
+    tokens: int
+
+
 class TokenTranslator:
     """Safe for threads: calls wait for each other. `threads` 0 lets the runtime use all cores.
 
@@ -57,17 +68,34 @@ class TokenTranslator:
         Beam search ends when as many hypotheses as beams are finished; the best is that of the highest sum of
         log-probabilities over length to the power of `length_penalty` (Wu et al. 2016 without their 5 and 6), the end counted.
         """
+        results = self._searched(sources, beams=beams, length_penalty=length_penalty, most=most, kept=1)
+        return [self._written(one.hypotheses[0], one.scores[0], length_penalty) for one in results]
+
+    def hypotheses(self, sources: Sequence[Tokens], *, beams: int, most: int) -> list[list[Hypothesis]]:
+        """As many as beams for each: among them is what `translate` takes, by whatever length penalty above 0."""
+        found = self._searched(sources, beams=beams, length_penalty=1.0, most=most, kept=beams)
+        return [
+            [
+                Hypothesis(self._written(one, score, 1.0).ids, score * len(one), len(one))
+                for one, score in zip(result.hypotheses, result.scores, strict=True)
+            ]
+            for result in found
+        ]
+
+    def _searched(
+        self, sources: Sequence[Tokens], *, beams: int, length_penalty: float, most: int, kept: int
+    ) -> Sequence[Any]:
         if not sources:
             return []
         given = len(self._given)
-        results = self._translator.translate_batch(
+        found: Sequence[Any] = self._translator.translate_batch(
             [_names(one) for one in sources],
             [self._given] * len(sources) if given else None,
             max_batch_size=max(1, _BATCH_TOKENS // beams), batch_type="tokens", beam_size=beams, length_penalty=length_penalty,
             max_input_length=0, max_decoding_length=most + given, min_decoding_length=0, return_scores=True, return_end_token=True,
-            disable_unk=self._frame.pad != self._frame.eos,
+            disable_unk=self._frame.pad != self._frame.eos, num_hypotheses=kept,
         )  # fmt: skip
-        return [self._written(one.hypotheses[0], one.scores[0], length_penalty) for one in results]
+        return found
 
     def _written(self, hypothesis: Sequence[str], score: float, length_penalty: float) -> Written:
         ids = [int(one) for one in hypothesis]

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tradewind.engines.ctranslate import TokenTranslator, Written
+from tradewind.engines.ctranslate import Hypothesis, TokenTranslator, Written
 from tradewind.engines.kept_terms import KeptTerm, KeptTerms, Wanted
 from tradewind.errors import ArtifactError, InputError
 from tradewind.features.glossary import Glossary
@@ -158,6 +158,22 @@ class TranslationEngine:
             found = self.translator.translate(sources, beams=beams, length_penalty=penalty, most=most)
             written |= dict(zip(places, found, strict=True))
         return [self._whole(ask, row, written) for row, ask in enumerate(asks)]
+
+    def is_one_piece(self, text: str) -> bool:
+        """Whether a text is translated as it is, neither cut nor put together."""
+        return [one.text for one in pieces(text, size=self._size, most=self._longest)] == [text]
+
+    def hypotheses(self, texts: Sequence[str], *, beams: int) -> list[list[Hypothesis]]:
+        """What the search comes to for texts of one piece, terms left out of sight: as many translations as beams for each."""
+        sources = [self._source(text) for text in texts]
+        found: dict[int, list[Hypothesis]] = {}
+        groups: dict[int, list[int]] = defaultdict(list)
+        for row, source in enumerate(sources):
+            groups[self._most(len(source))].append(row)
+        for most, rows in groups.items():
+            heard = self.translator.hypotheses([sources[row] for row in rows], beams=beams, most=most)
+            found |= dict(zip(rows, heard, strict=True))
+        return [found[row] for row in range(len(texts))]
 
     # ---------------------------------------------------------------- its parts
 

@@ -31,9 +31,10 @@ class Translation(Section):
     beams: Annotated[int, Field(ge=1, le=16)] = Field(
         4, description="Translations that are followed at once; a request may say another number"
     )
-    length_penalty: Annotated[float, Field(ge=0, le=2)] = Field(
-        1.0,
-        description="Power of the length that a sum of log-probabilities is divided by: more for longer translations",
+    length_penalty: Annotated[float, Field(ge=0, le=2)] | Literal["auto"] = Field(
+        "auto",
+        description="Power of the length that a sum of log-probabilities is divided by: more for longer translations; auto is "
+        "the best on validation",
     )
     unit: Literal["text", "character", "token"] = Field(
         "text", description="What a unit of a plan is: a text, a character of it, or a token read or written"
