@@ -1,6 +1,7 @@
 """Coverage of conformal sets and intervals on real data beside what was promised, and beside what chance allows.
 
-    python benchmarks/coverage.py --data ../shared/data [--only adult,german-credit] [--seeds 3] [--epochs 4] [--work FOLDER]
+    python benchmarks/coverage.py --data ../shared/data [--only adult,german-credit] [--seeds 3] [--epochs 4] [--without-refit]
+                                  [--work FOLDER]
 
 Each line is one data set over several splits (seeds): coverage on test as the release has it, its mean over the splits
 with the standard error (of a single split the exact interval), and the distance that a single split of that size shows by chance. `resplit` takes what the model
@@ -87,7 +88,7 @@ def placed(value: Any, data: Path) -> Any:
     return value
 
 
-def run(bench: Bench, data: Path, work: Path, seed: int, epochs: int | None) -> Path:
+def run(bench: Bench, data: Path, work: Path, seed: int, train: dict[str, Any]) -> Path:
     """The folder of the report of one split."""
     folder = work / bench.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +98,7 @@ def run(bench: Bench, data: Path, work: Path, seed: int, epochs: int | None) -> 
         "product": bench.name,
         "task": bench.task,
         "data": given,
-        "train": {} if epochs is None else {"epochs": epochs},
+        "train": train,
         "evaluate": {"baselines": False, "bootstrap": 0, "examine": ["uncertainty"], "coverage": PROMISE},
     }
     (folder / "tradewind.yaml").write_text(json.dumps(product), encoding="utf-8")  # JSON is YAML
@@ -131,10 +132,10 @@ def resplit(report: Path) -> float:
     return float(np.mean(found))
 
 
-def measure(bench: Bench, data: Path, work: Path, seeds: int | None, epochs: int | None) -> str:
+def measure(bench: Bench, data: Path, work: Path, seeds: int | None, train: dict[str, Any]) -> str:
     sections, mixed = [], []
     for seed in range(seeds or bench.seeds):
-        report = run(bench, data, work, seed, epochs)
+        report = run(bench, data, work, seed, train)
         section = json.loads((report / "report.json").read_text(encoding="utf-8"))["trust"]["uncertainty"]
         sections.append(section)
         mixed.append(resplit(report))
@@ -164,17 +165,20 @@ def main() -> int:
     parser.add_argument("--only", default="")
     parser.add_argument("--seeds", type=int, default=None)
     parser.add_argument("--epochs", type=int, default=None)
+    parser.add_argument(
+        "--without-refit", action="store_true", help="the model that gave the quantiles is the one tested"
+    )
     parser.add_argument("--work", type=Path, default=None, help="folder for products; a temporary one by default")
     options = parser.parse_args()
     if not options.data.is_dir():
         print(f"{options.data}: no such folder; set TRADEWIND_DATA", file=sys.stderr)
         return 2
+    train = ({} if options.epochs is None else {"epochs": options.epochs}) | (
+        {"refit": False} if options.without_refit else {}
+    )
     chosen = [bench for bench in BENCHES if not options.only or bench.name in options.only.split(",")]
     with tempfile.TemporaryDirectory() as folder:
-        lines = [
-            measure(bench, options.data, options.work or Path(folder), options.seeds, options.epochs)
-            for bench in chosen
-        ]
+        lines = [measure(bench, options.data, options.work or Path(folder), options.seeds, train) for bench in chosen]
     print(
         f"\npromise {PROMISE:g}\n\n| data set | splits | validation / test rows | refitted | coverage on test | one split by chance "
         "| resplit | mean size | mean within a point |\n|---|---|---|---|---|---|---|---|---|"

@@ -1,10 +1,16 @@
 """Fair training beside fairlearn's ExponentiatedGradient, both in one run on the same rows.
 
-    python benchmarks/fairness.py --data ../shared/data [--only adult-sex,credit] [--by penalty] [--strength 0.5] [--quick] [--work FOLDER]
+    python benchmarks/fairness.py --data ../shared/data [--only adult-sex,credit] [--splits 5] [--by penalty] [--strength 0.5,2] [--gap 0.05]
+                                  [--quick] [--work FOLDER]
 
 Each product file says only source, target, sensitive columns and what is to be alike. For each data set one line a method: ROC-AUC
 on test, what it lost against the plain product, accuracy, and the equalized-odds difference of each sensitive column as fairlearn
-defines it. `--quick` leaves out the ensemble (model.kind: mlp). A folder of products (--work) is used again: what was trained there is not trained anew.
+defines it. `--splits N` does it over N random splits (adult-sex and adult-sex-race keep their published one; adult-pooled parts all its rows
+anew, half of them for test) and prints means with their standard errors, also of the difference of each pair of methods on the same split; splits share
+rows, so these errors are a little too small. `--quick` leaves out the ensemble (model.kind: mlp). A folder of products (--work) is used again: what was trained there is not trained anew.
+
+`by chance` is the share of draws in which groups of these sizes whose true rates are equal show a gap at least as large: where it is
+not small, the gap says more of chance than of the model.
 
 ExponentiatedGradient (Agarwal et al., A reductions approach to fair classification, 2018) gets all sensitive columns together and
 the same bound. It answers by drawing one of its classifiers; its AUC is that of the probability with which it says yes.
@@ -18,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +37,7 @@ from fairlearn.reductions import EqualizedOdds, ExponentiatedGradient
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from quality import ADULT, split_table
@@ -40,9 +48,9 @@ from tradewind.evaluate.thresholds import decide
 from tradewind.features.shifts import moved
 from tradewind.files import read_json
 
-GAP = 0.05
 LOSS = 0.01
 FEW = 30  # rows behind a rate: the last column leaves smaller groups out
+DRAWS = 4_000
 
 
 @dataclass(frozen=True)
@@ -72,44 +80,92 @@ def adult(data: Path, work: Path, sensitive: tuple[str, ...]) -> Table:
     return Table(name, work / name, given, *frames, "income", ">50K", sensitive)
 
 
-def credit(data: Path, work: Path) -> Table:
+def pooled(data: Path, work: Path, seed: int) -> Table:
+    """All rows of adult, half of them for test: the rates of small groups rest on more rows."""
+    published = adult(data, work, ("sex", "race"))
+    rows = pd.concat([published.train, published.test], ignore_index=True)
+    kinds = rows["race"] + rows["income"]
+    train, test = train_test_split(rows, test_size=0.5, stratify=kinds, random_state=seed)
+    folder = work / f"adult-pooled-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, part in (("train", train), ("test", test)):
+        part.to_csv(folder / f"{name}.csv", index=False)
+    given = {
+        "source": "train.csv",
+        "target": "income",
+        "split": {"test": {"path": "test.csv"}},
+        "sensitive": ["sex", "race"],
+    }
+    return Table("adult-pooled", folder, given, train.copy(), test.copy(), "income", ">50K", ("sex", "race"))
+
+
+def credit(data: Path, work: Path, seed: int) -> Table:
     frame = pd.read_csv(data / "credit-default" / "UCI_Credit_Card.csv")
-    train, test = split_table(frame, "Default", work / "credit", 0)
+    folder = work / f"credit-{seed}"
+    train, test = split_table(frame, "Default", folder, seed)
     given = {"source": "train.csv", "target": "Default", "split": {"test": {"path": "test.csv"}}, "sensitive": ["SEX"]}
     parts = [part.drop(columns="ID") for part in (train, test)]
-    return Table("credit", work / "credit", given, *parts, "Default", 1, ("SEX",))
+    return Table("credit", folder, given, *parts, "Default", 1, ("SEX",))
 
 
 # ---------------------------------------------------------------- both sides
 
 
-def line(table: Table, name: str, score: np.ndarray, decided: np.ndarray, plain: float | None, seconds: float) -> float:
-    """Prints one method and gives its AUC."""
+@dataclass(frozen=True)
+class Measured:
+    """What one method gave on one split. `gaps` by sensitive column; `large` leaves groups of fewer than FEW rows out."""
+
+    auc: float
+    accuracy: float
+    gaps: tuple[float, ...]
+    large: float
+
+    @property
+    def gap(self) -> float:
+        return max(self.gaps)
+
+
+def by_chance(truth: np.ndarray, decided: np.ndarray, columns: list[np.ndarray], gap: float) -> float:
+    """The share of draws in which groups of these sizes show a gap of `gap` or more while their true rates are equal."""
+    random, worst = np.random.default_rng(0), np.zeros(DRAWS)
+    for group in columns:
+        for rows in (truth, ~truth):
+            _, sizes = np.unique(group[rows], return_counts=True)
+            found = random.binomial(sizes, decided[rows].mean(), size=(DRAWS, len(sizes))) / sizes
+            worst = np.maximum(worst, np.ptp(found, axis=1))
+    return float((worst >= gap).mean())
+
+
+def measured(
+    table: Table, name: str, score: np.ndarray, decided: np.ndarray, plain: float | None, aim: float, seconds: float
+) -> Measured:
+    """Prints one method and gives what was found."""
     truth = (table.test[table.target] == table.positive).to_numpy()
-    auc = float(roc_auc_score(truth, score))
+    columns = [table.test[column].astype(str).to_numpy() for column in table.sensitive]
     gaps, large = [], []
-    for column in table.sensitive:
-        group = table.test[column].astype(str).to_numpy()
-        gaps.append(equalized_odds_difference(truth, decided, sensitive_features=group))
+    for group in columns:
+        gaps.append(float(equalized_odds_difference(truth, decided, sensitive_features=group)))
         enough = [g for g in np.unique(group) if min(truth[group == g].sum(), (~truth[group == g]).sum()) >= FEW]
         some = np.isin(group, enough)
-        large.append(equalized_odds_difference(truth[some], decided[some], sensitive_features=group[some]))
-    lost = "" if plain is None else f"{plain - auc:+.4f}"
+        large.append(float(equalized_odds_difference(truth[some], decided[some], sensitive_features=group[some])))
+    found = Measured(float(roc_auc_score(truth, score)), float((decided == truth).mean()), tuple(gaps), max(large))
+    lost = "" if plain is None else f"{plain - found.auc:+.4f}"
     each = "  ".join(f"{column} {gap:.4f}" for column, gap in zip(table.sensitive, gaps, strict=True))
-    met = "" if plain is None else ("reached" if max(gaps) <= GAP and plain - auc <= LOSS else "missed")
+    met = "" if plain is None else ("reached" if found.gap <= aim and plain - found.auc <= LOSS else "missed")
     print(
-        f"{table.name:15} {name:34} auc {auc:.4f} {lost:8} accuracy {(decided == truth).mean():.4f}  gap {max(gaps):.4f}"
-        f" ({each}; groups of {FEW} or more {max(large):.4f})  {met:8} {seconds:5.0f} s",
+        f"{table.name:15} {name:34} auc {found.auc:.4f} {lost:8} accuracy {found.accuracy:.4f}  gap {found.gap:.4f}"
+        f" ({each}; by chance {by_chance(truth, decided, columns, found.gap):4.0%}; groups of {FEW} or more {found.large:.4f})"
+        f"  {met:8} {seconds:5.0f} s",
         flush=True,
     )
-    return auc
+    return found
 
 
 def product(
-    table: Table, by: str | None, quick: bool, strength: float | None
+    table: Table, by: str | None, quick: bool, strength: float | None, aim: float
 ) -> tuple[np.ndarray, np.ndarray, float, dict[str, Any]]:
     """Score and decision of the test rows, seconds, and what training found."""
-    train: dict[str, Any] = {} if by is None else {"fairness": "equalized_odds", "fairness_by": by, "fairness_gap": GAP}
+    train: dict[str, Any] = {} if by is None else {"fairness": "equalized_odds", "fairness_by": by, "fairness_gap": aim}
     if by is not None and strength is not None:
         train["fairness_strength"] = strength
     content: dict[str, Any] = {
@@ -140,7 +196,7 @@ def product(
     return score[:, positive], decided, seconds, read_json(Path(outcome["run"]) / "summary.json").get("fairness", {})
 
 
-def peers(table: Table) -> None:
+def peers(table: Table, aim: float) -> dict[str, Measured]:
     """fairlearn on logistic regression and on LightGBM, over the same inputs: all columns but the sensitive ones."""
     dropped = [table.target, *table.sensitive]
     x, x_test = (frame.drop(columns=dropped) for frame in (table.train, table.test))
@@ -155,52 +211,98 @@ def peers(table: Table) -> None:
         "LightGBM": lightgbm.LGBMClassifier(verbose=-1, n_jobs=1),
     }
     group = table.train[list(table.sensitive)].astype(str)
+    found: dict[str, Measured] = {}
     for name, model in models.items():
         started = time.perf_counter()
         model.fit(encoded[0], truth)
         plain = model.predict_proba(encoded[1])[:, 1]
-        own = line(table, f"{name}, plain", plain, plain >= 0.5, None, time.perf_counter() - started)
+        title = f"{name}, plain"
+        found[title] = measured(table, title, plain, plain >= 0.5, None, aim, time.perf_counter() - started)
         started = time.perf_counter()
-        fair = ExponentiatedGradient(model, EqualizedOdds(difference_bound=GAP), eps=GAP, max_iter=30)
+        fair = ExponentiatedGradient(model, EqualizedOdds(difference_bound=aim), eps=aim, max_iter=30)
         fair.fit(encoded[0], truth, sensitive_features=group)
         score = fair._pmf_predict(encoded[1])[:, 1]
         decided = fair.predict(encoded[1], random_state=0) == 1
-        line(table, f"{name}, ExponentiatedGradient", score, decided, own, time.perf_counter() - started)
+        title = f"{name}, ExponentiatedGradient"
+        own = found[f"{name}, plain"].auc
+        found[title] = measured(table, title, score, decided, own, aim, time.perf_counter() - started)
+    return found
+
+
+# ---------------------------------------------------------------- over splits
+
+
+def on_one(table: Table, given: argparse.Namespace) -> dict[str, Measured]:
+    """Every method on one split."""
+    score, decided, seconds, _ = product(table, None, given.quick, None, given.gap)
+    plain = measured(table, "Tradewind, plain", score, decided, None, given.gap, seconds)
+    found = {"Tradewind, plain": plain}
+    for by in given.by.split(","):
+        for strength in map(float, given.strength.split(",")) if given.strength else [None]:
+            score, decided, seconds, tried = product(table, by, given.quick, strength, given.gap)
+            title = f"Tradewind, {by}" + ("" if strength is None else f" {strength:g}")
+            found[title] = measured(table, title, score, decided, plain.auc, given.gap, seconds)
+            for point in tried["frontier"]:
+                chosen = " <- chosen" if point is tried["frontier"][tried["chosen"]] else ""
+                print(
+                    f"{'':15} strength {point['strength']:6g}: {point['quality_name']} {point['quality']:.4f} on"
+                    f" validation, gap {point['gap']:.4f}{chosen}",
+                    flush=True,
+                )
+    return found if given.without_peers else {**found, **peers(table, given.gap)}
+
+
+def mean(values: list[float], digits: int = 4) -> str:
+    error = np.std(values, ddof=1) / len(values) ** 0.5
+    return f"{np.mean(values):+.{digits}f} (± {error:.{digits}f})"
+
+
+def summed_up(name: str, sensitive: tuple[str, ...], splits: list[dict[str, Measured]]) -> None:
+    """Means over splits, and of each product less each peer on the same split."""
+    print(f"\n{name}, {len(splits)} splits: mean (± its standard error)")
+    for title in splits[0]:
+        every = [split[title] for split in splits]
+        columns = "  ".join(f"{column} {mean([one.gaps[at] for one in every])}" for at, column in enumerate(sensitive))
+        print(
+            f"  {title:42} auc {mean([one.auc for one in every])}  accuracy {mean([one.accuracy for one in every])}  gap"
+            f" {mean([one.gap for one in every])}  {columns}  groups of {FEW} or more {mean([one.large for one in every])}"
+        )
+    for ours in (title for title in splits[0] if title.startswith("Tradewind")):
+        for theirs in (title for title in splits[0] if title.endswith("ExponentiatedGradient")):
+            pairs = [(split[ours], split[theirs]) for split in splits]
+            print(
+                f"  {ours} less {theirs}: gap {mean([one.gap - other.gap for one, other in pairs])}  auc"
+                f" {mean([one.auc - other.auc for one, other in pairs])}  accuracy"
+                f" {mean([one.accuracy - other.accuracy for one, other in pairs])}"
+            )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--only", default="adult-sex,adult-sex-race,credit")
+    parser.add_argument("--only", default="adult-sex,adult-sex-race,credit", help="also: adult-pooled")
+    parser.add_argument("--splits", type=int, default=1)
     parser.add_argument("--by", default="penalty", help="ways to fairness, with commas")
-    parser.add_argument("--strength", type=float, help="one strength in place of the ladder")
+    parser.add_argument("--strength", help="strengths in place of the ladder, with commas, each a product of its own")
+    parser.add_argument("--gap", type=float, default=0.05, help="what both sides aim at")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--without-peers", action="store_true")
     parser.add_argument("--work", type=Path, help="folder for products; a temporary one by default")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = given.work or Path(temporary)
-        tables = {
-            "adult-sex": lambda: adult(given.data, work, ("sex",)),
-            "adult-sex-race": lambda: adult(given.data, work, ("sex", "race")),
-            "credit": lambda: credit(given.data, work),
+        tables: dict[str, Callable[[int], Table]] = {
+            "adult-sex": lambda seed: adult(given.data, work, ("sex",)),
+            "adult-sex-race": lambda seed: adult(given.data, work, ("sex", "race")),
+            "adult-pooled": lambda seed: pooled(given.data, work, seed),
+            "credit": lambda seed: credit(given.data, work, seed),
         }
         for name in given.only.split(","):
-            table = tables[name]()
-            score, decided, seconds, _ = product(table, None, given.quick, None)
-            plain = line(table, "Tradewind, plain", score, decided, None, seconds)
-            for by in given.by.split(","):
-                score, decided, seconds, found = product(table, by, given.quick, given.strength)
-                line(table, f"Tradewind, {by}", score, decided, plain, seconds)
-                for point in found["frontier"]:
-                    chosen = " <- chosen" if point is found["frontier"][found["chosen"]] else ""
-                    print(
-                        f"{'':15} strength {point['strength']:6g}: {point['quality_name']} {point['quality']:.4f} on"
-                        f" validation, gap {point['gap']:.4f}{chosen}",
-                        flush=True,
-                    )
-            if not given.without_peers:
-                peers(table)
+            published = name in ("adult-sex", "adult-sex-race")
+            made = [tables[name](seed) for seed in range(1 if published else given.splits)]
+            splits = [on_one(table, given) for table in made]
+            if len(splits) > 1:
+                summed_up(name, made[0].sensitive, splits)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def test_rows_that_were_learnt_by_heart_are_told(kinds):
 
 def test_values_that_were_learnt_by_heart_are_told():
     learnt = part(1000, 0, 1)
-    learnt = replace(learnt, outputs=Outputs(values=learnt.target + 0.1 * (learnt.outputs.values - learnt.target)))
+    learnt = replace(learnt, answers=Outputs(values=learnt.target + 0.1 * (learnt.outputs.values - learnt.target)))
     found = said(examined(0, rows=1000, train=learnt))
     assert found.figures["membership_auc"].low > 0.8
     assert found.section["verdict"] == "loud"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -75,8 +76,9 @@ def examine_release(
         raw = {column: values[rows] for column, values in dataset.raw(name).items()}
         weight = dataset.split(name).weight
         found = scores.get(name)
+        outputs: Outputs | Callable[[], Outputs]
         if found is None:
-            outputs = ask(raw)
+            outputs = partial(ask, raw)
         elif found.probabilities is not None:
             answered = calibrated(found.probabilities[rows].astype(np.float64), report.temperature)
             outputs = _decided(answered, decision, decision.cuts(raw, rows=len(rows)))
@@ -87,7 +89,7 @@ def examine_release(
             raw=raw,
             target=raw_target(dataset, name)[rows],
             weight=None if weight is None else np.asarray(weight, dtype=np.float64)[rows],
-            outputs=outputs,
+            answers=outputs,
         )
 
     examined = Examined(

@@ -263,7 +263,7 @@ def _evenly(rows: int, most: int) -> NDArray[np.int64]:
 def _some(part: Part, rows: NDArray[np.int64]) -> Part:
     outputs = replace(part.outputs, probabilities=_probabilities(part)[rows], decided=None)
     raw = {name: column[rows] for name, column in part.raw.items()}
-    return replace(part, raw=raw, target=part.target[rows], weight=None, outputs=outputs)
+    return replace(part, raw=raw, target=part.target[rows], weight=None, answers=outputs)
 
 
 def _probabilities(part: Part) -> NDArray[np.float64]:

@@ -9,7 +9,8 @@ Legend: n sampled test rows, K classes, R resamples, S severities.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ def measure(examined: Examined) -> Witness | None:
     chosen = np.sort(random.permutation(len(test))[:most])
     rows = {name: test.raw[name][chosen] for name in examined.kinds}
     facts = Facts.of(examined.kinds, examined.train.raw, examined.lexicon or synonyms.built_in())
+    encoded = cache(partial(examined.encode, rows))  # pictures are read once for all trials
     found: dict[str, NDArray[Any]] = {"rows": chosen, "target": test.target[chosen]}
     if test.weight is not None:
         found["weight"] = test.weight[chosen]
@@ -67,7 +69,7 @@ def measure(examined: Examined) -> Witness | None:
             continue
         for at, severity in enumerate(trial.severities):
             own = np.random.default_rng([examined.seed, number, at])
-            _keep(found, f"{trial.name}:{at}", _asked(examined, trial, severity, rows, facts, own))
+            _keep(found, f"{trial.name}:{at}", _asked(examined, trial, severity, rows, encoded, facts, own))
     return found | _domain(examined, facts)
 
 
@@ -76,11 +78,12 @@ def _limit(kinds: Mapping[str, str], by_kind: Mapping[str, int], otherwise: int)
 
 
 def _asked(
-    examined: Examined, trial: Trial, severity: float, rows: Columns, facts: Facts, random: np.random.Generator
-) -> Outputs:
+    examined: Examined, trial: Trial, severity: float, rows: Columns,
+    encoded: Callable[[], Mapping[str, NDArray[Any]]], facts: Facts, random: np.random.Generator,
+) -> Outputs:  # fmt: skip
     if trial.family != "image":
         return examined.ask(changed(trial, severity, rows, facts, random))
-    arrays = dict(examined.encode(rows))
+    arrays = dict(encoded())
     for name in facts.of_kind("image"):
         arrays[f"image:{name}"] = changed_pixels(trial, severity, arrays[f"image:{name}"], random)
     return examined.ask_encoded(arrays)
@@ -111,8 +114,8 @@ def _domain(examined: Examined, facts: Facts) -> dict[str, NDArray[Any]]:
     if len(kinds) > 1:
         sorts["shuffled"] = shuffled(home, list(kinds), random)
     state = np.frombuffer(json.dumps(domain.state()).encode(), dtype=np.uint8)
-    found: dict[str, NDArray[Any]] = {"domain": state, "home_score": domain.score(home)}
-    return found | {f"surprise:{sort}": domain.surprise(values) for sort, values in sorts.items()}
+    found = {f"surprise:{sort}": domain.surprise(values) for sort, values in sorts.items()}
+    return {"domain": state, "home_score": domain.score_of(found["surprise:home"]), **found}
 
 
 def _evenly(values: Columns, most: int) -> Columns:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -50,12 +51,16 @@ class Outputs:
 class Part:
     """The rows of one split whose target is known: raw values by column (inputs and sensitive ones), each [n]; `target`
     int64 codes or float64 values; `outputs` of the released predictor. Validation's are those of the model that had not
-    learnt from these rows."""
+    learnt from these rows. `answers` are the outputs, or asks for them: of training rows only some rooms look at any."""
 
     raw: Mapping[str, Values]
     target: NDArray[Any]
     weight: NDArray[np.float64] | None
-    outputs: Outputs
+    answers: Outputs | Callable[[], Outputs]
+
+    @cached_property
+    def outputs(self) -> Outputs:
+        return self.answers() if callable(self.answers) else self.answers
 
     def __len__(self) -> int:
         return len(self.target)

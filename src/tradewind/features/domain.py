@@ -77,8 +77,11 @@ class Domain:
 
     def score(self, values: Mapping[str, Values]) -> NDArray[np.float64]:
         """0 … 1 [B]: the share of held-back rows that surprise at least as much; 1 is at home, near 0 is foreign."""
-        surprise_B = np.round(self.surprise(values), _DIGITS)
-        above_B = len(self.held) - np.searchsorted(self.held, surprise_B, side="left")
+        return self.score_of(self.surprise(values))
+
+    def score_of(self, surprise_B: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same of what `surprise` gave."""
+        above_B = len(self.held) - np.searchsorted(self.held, np.round(surprise_B, _DIGITS), side="left")
         return ((1.0 + above_B) / (1.0 + len(self.held))).astype(np.float64)
 
     def parts(self, values: Mapping[str, Values]) -> NDArray[np.float64]:

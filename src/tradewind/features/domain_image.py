@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tradewind.features.attachments import each
 from tradewind.features.column import Values
 from tradewind.features.domain_views import Codes, Scale, scaled
 from tradewind.features.image import ImageColumn
@@ -39,7 +40,7 @@ class ImageView:
     @classmethod
     def fit(cls, column: str, values: Values) -> Self:
         """Directions are found in every second picture and the scales fitted on the others, which they have not seen."""
-        seen = [found for value in values[::2] if (found := _pixels(value)) is not None]
+        seen = [found for found in each(list(values[::2]), _pixels) if found is not None]
         small = np.stack([_small(pixels) for pixels in seen]) if seen else np.zeros((1, _SMALL * _SMALL))
         mean = small.mean(axis=0)
         _, _, directions = np.linalg.svd(small - mean, full_matrices=False)
@@ -57,14 +58,13 @@ class ImageView:
 
     def _measures(self, values: Values) -> NDArray[np.float64]:
         """[B, L]; NaN for what cannot be read."""
-        measures = np.full((len(values), len(_PLAIN) + len(self.directions)), np.nan)
-        for row, value in enumerate(values):
-            pixels = _pixels(value)
-            if pixels is not None:
-                measures[row] = self._of_picture(pixels)
-        return measures
+        measures = each(list(values), self._of_picture)
+        return np.array(measures).reshape(len(measures), len(_PLAIN) + len(self.directions))
 
-    def _of_picture(self, pixels_CSS: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _of_picture(self, value: object) -> NDArray[np.float64]:
+        pixels_CSS = _pixels(value)
+        if pixels_CSS is None:
+            return np.full(len(_PLAIN) + len(self.directions), np.nan)
         grey = pixels_CSS.mean(axis=0)
         contrast = float(grey.std())
         # Second differences: noise raises them, blur lowers them, whatever the contrast is.
