@@ -3,8 +3,9 @@
 A model that was taught terms as tokens writes such a token where the term goes, and there the translation is put that the
 glossary says. Two tokens at once are mixed up sooner than one is misplaced (LAB.md), so a source with several terms is translated
 once for each, and what each round writes differently about its own term is taken over into the first. A term that its round did
-not write, or any term of a model that was taught none, is tried at every place, in place of up to three words and between them,
-and the sentence is taken that the model holds for the likeliest.
+not write, or any term of a model that was taught none, takes the place of what the model said for it: of the words that become
+unlikely where the term is hidden in the source, with as many around them as makes the sentence likeliest. Where none do, it is
+tried at every place.
 
 Not here: the search (`ctranslate.py`), finding terms in a source (`features/glossary.py`). Legend: a unit is a word with the blanks
 before it, or a mark, which stands for term n: it is -1 - 2n, and -2 - 2n where a blank stands before it.
@@ -20,12 +21,14 @@ from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tradewind.engines.ctranslate import TokenTranslator, Written
 from tradewind.features.pair_tokenizer import PairTokenizer
 from tradewind.features.words import spans
 
-_WIDEST = 3  # words that a term may take the place of
+_WIDEST, _WIDEST_UNSPACED = 3, 5  # words that a term may take the place of
+_LEAST_FALL = 0.3  # nats
 _MOST_TRIED = 400
 
 How: TypeAlias = Literal["written", "placed", "missing"]
@@ -48,11 +51,18 @@ class KeptTerm:
 @dataclass(frozen=True)
 class Wanted:
     """Terms as the source has them with their translations. Where they are `taught`, term n is a token in round n; else there is
-    one round, and none is."""
+    one round, and none is. `hidden` holds for each term the source of its `other_round` without it; nothing where there is no
+    other round."""
 
     sources: tuple[str, ...] = ()
     translations: tuple[str, ...] = ()
     taught: bool = False
+    hidden: tuple[Ids, ...] = ()
+
+
+def other_round(place: int, *, taught: bool) -> int:
+    """A round whose source has this term in its own words: where terms are taught, that of another one."""
+    return 1 if taught and place == 0 else 0
 
 
 class KeptTerms:
@@ -78,7 +88,12 @@ class KeptTerms:
             how.append("written" if there else "placed")
             if not there:
                 number = place if wanted.taught else 0
-                units = self._placed(sources[number], units, rounds[number], wanted, place)
+                trials = self._over(self._traced(sources, written, rounds, wanted, place), units, place)
+                if trials and not wanted.taught:
+                    units = self._likeliest(wanted.hidden[place], trials, units, wanted, place, is_hidden=True)
+                else:
+                    trials = trials or [*self._trials(units, place, *_differing(units, rounds[number], place))]
+                    units = self._likeliest(sources[number], trials, units, wanted, place)
         text = _text(units, wanted)
         kept = [one if term in text else "missing" for one, term in zip(how, wanted.translations, strict=True)]
         terms = [KeptTerm(*one) for one in zip(wanted.sources, wanted.translations, kept, strict=True)]
@@ -120,16 +135,71 @@ class KeptTerms:
         (found,) = self._translator.log_probs([source], [ids])
         return replace(written, ids=spelled, mean=float(found.mean()))
 
-    def _placed(self, source: Ids, units: Units, said: Units, wanted: Wanted, place: int) -> Units:
-        """With a mark for this term where the model, by the `source` of the term's round, holds it for the likeliest; where that
-        round `said` it, only where the two differ there."""
+    def _traced(
+        self, sources: Sequence[Ids], written: Sequence[Written], rounds: Sequence[Units], wanted: Wanted, place: int
+    ) -> tuple[Units, int] | None:
+        """The round that had this term in its own words, and which of its units the model owes to them: the one whose
+        log-probability falls most where they are hidden (as occlusion finds what a classifier looks at). None where none does."""
+        if place >= len(wanted.hidden):
+            return None
+        number = other_round(place, taught=wanted.taught)
+        ids, units = written[number].ids, rounds[number]
+        seen, unseen = self._translator.log_probs([sources[number], wanted.hidden[place]], [ids, ids])
+        falls = self._by_character(ids, seen - unseen)
+        found, at = [], 0
+        for one in units:
+            size = len(one) if isinstance(one, str) else int(_has_blank(one))
+            found.append(sum(falls[at : at + size]) if isinstance(one, str) else 0.0)
+            at += size
+        best = int(np.argmax(found)) if found else 0
+        return (units, best) if found and found[best] >= _LEAST_FALL else None
+
+    def _by_character(self, ids: Ids, values: NDArray[np.float32]) -> list[float]:
+        """Values of tokens as values of the characters of their text; those of terms, which have none, go."""
+        found: list[float] = []
+        held = 0.0
+        for count, one in enumerate(ids, 1):
+            if one in self._tokenizer.frame.terms:
+                continue
+            held += float(values[count - 1])
+            fresh = len(self._tokenizer.decode(ids[:count]).rstrip("\ufffd")) - len(found)
+            if fresh > 0:  # else it is the beginning of a character
+                found += [held / fresh] * fresh
+                held = 0.0
+        return found
+
+    def _over(self, traced: tuple[Units, int] | None, units: Units, place: int) -> list[Units]:
+        """A mark in place of up to so many words, among them the one that was traced, as far as it still stands in `units`."""
+        if traced is None:
+            return []
+        said, peak = traced
+        at = next(
+            (begin + peak - start for tag, begin, _, start, stop in _differences(units, said) if tag == "equal" and start <= peak < stop),
+            None,
+        )  # fmt: skip
+        if at is None:
+            return []
+        widest = _WIDEST if self._blank else _WIDEST_UNSPACED
+        return [
+            (*units[:start], _mark(place, blank=bool(self._blank) and str(units[start]).startswith(" ")), *units[end:])
+            for start in range(max(0, at - widest + 1), at + 1)
+            for end in range(at + 1, min(len(units), start + widest) + 1)
+            if not _terms(units[start:end])
+        ]
+
+    def _likeliest(
+        self, source: Ids, trials: Sequence[Units], units: Units, wanted: Wanted, place: int, *, is_hidden: bool = False
+    ) -> Units:
+        """Of `trials` the one that the model holds for the likeliest by `source`, in which no term is lost that stood there. Where
+        the term is hidden in the source, its mark is in the translation, too."""
         luck = [one for one in wanted.translations[:place] if not wanted.taught and one in _text(units, wanted)]
-        texts = {one: _text(one, wanted) for one in self._trials(units, place, *_differing(units, said, place))}
-        tried = [one for one, text in texts.items() if all(word in text for word in luck)]
+        texts = {one: _text(one, wanted) for one in trials}
+        tried = [one for one, text in texts.items() if all(word in text for word in luck)] or list(texts)
         if self._blank:
             apart = re.compile(rf"(?<!\w){re.escape(wanted.translations[place])}(?!\w)")
             tried = [one for one in tried if apart.search(texts[one])] or tried
-        found = self._translator.log_probs([source] * len(tried), [self._ids(one, wanted, place) for one in tried])
+        asked = [tuple(unit for unit in one if not (is_hidden and _place(unit) == place)) for one in tried]
+        found = self._translator.log_probs([source] * len(tried), [self._ids(one, wanted, place) for one in asked])
         # Sums alone rather leave words out, means rather say them twice (LAB.md).
         return tried[int(np.argmax([one.sum() / len(one) ** 0.5 for one in found]))]
 

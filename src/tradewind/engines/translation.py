@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tradewind.engines.ctranslate import Hypothesis, TokenTranslator, Written
-from tradewind.engines.kept_terms import KeptTerm, KeptTerms, Wanted
+from tradewind.engines.kept_terms import KeptTerm, KeptTerms, Wanted, other_round
 from tradewind.errors import ArtifactError, InputError
-from tradewind.features.glossary import Glossary
+from tradewind.features.glossary import Found, Glossary
 from tradewind.features.pair_text import pieces
 from tradewind.features.pair_tokenizer import PairTokenizer
 from tradewind.features.words import is_spaced
@@ -189,9 +189,27 @@ class TranslationEngine:
         found, taught = glossary.find(text)[:_MOST_TERMS], self.facts.terms_taught
         rounds = [tuple(self.tokenizer.source(text, [one])) for one in found if taught] or [self._source(text)]
         wanted = Wanted(
-            tuple(text[one.start : one.end] for one in found), tuple(one.translation for one in found), taught
-        )
+            tuple(text[one.start : one.end] for one in found), tuple(one.translation for one in found), taught,
+            self._hidden(text, found, taught=taught),
+        )  # fmt: skip
         return Piece(tuple(rounds), wanted, behind)
+
+    def _hidden(self, text: str, found: Sequence[Found], *, taught: bool) -> tuple[tuple[int, ...], ...]:
+        """For each term the source of its other round in which it is not to be seen: a token of another term, or nothing."""
+        if not taught:
+            return tuple(self._source(text[: one.start].rstrip() + text[one.end :]) for one in found)
+        if len(found) < 2:
+            return ()
+        frame = self.tokenizer.frame
+        hidden = []
+        for place, one in enumerate(found):
+            base = found[other_round(place, taught=True)]
+            pair = sorted([(base.start, base.end, 0), (one.start, one.end, 1)])
+            ids = self.tokenizer.with_terms(
+                text, [(start, end) for start, end, _ in pair], [number for *_, number in pair]
+            )
+            hidden.append((*frame.before, *ids, frame.eos))
+        return tuple(hidden)
 
     def _most(self, source: int) -> int:
         """Target tokens that may come of so many source tokens: alike for sources of like length, so that they share a batch."""
