@@ -9,7 +9,7 @@ import pytest
 from tests.cli.conftest import write_product
 from tradewind.cli.app import main
 from tradewind.cli.notice import notice_of
-from tradewind.privacy.notice import HEADINGS, WORDS, as_text, render
+from tradewind.privacy.notice import HEADINGS, WORDS, Language, as_text, render
 from tradewind.product import Product
 
 FULL = {
@@ -51,6 +51,19 @@ def test_how_long_is_what_the_product_file_says() -> None:
     assert "removed after 90 days" in said
     nothing = as_text(notice_of(product()), "zh")
     assert "不保存您提交的内容" in nothing
+
+
+def test_a_recommender_says_how_long_events_and_items_are_kept() -> None:
+    def said(keep: dict[str, str], language: Language = "en") -> str:
+        data = {"source": "events.csv", "items": {"source": "items.csv"}}
+        content = {"product": "shop", "task": "recommendation", "data": data, "privacy": {"keep": keep}}
+        return as_text(notice_of(Product.model_validate(content)), language)
+
+    assert "What you met is kept for 90 days" in said({"events": "90d", "items": "2y"})
+    assert "自最近一次提交起2年后删除" in said({"events": "90d", "items": "2y"}, "zh")
+    assert "privacy.keep.events" in said({"items": "2y"})
+    assert "privacy.keep.items" in said({"events": "90d"})
+    assert "keep.events" not in as_text(notice_of(product()), "en")
 
 
 def test_every_word_exists_in_both_languages() -> None:

@@ -1,7 +1,10 @@
 """The engine of a recommender: what comes first, why, for whom nothing is known, by rules of a shop, with items that come later."""
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from tests.engines.shop import BIASES, NAMES, VECTORS, write_shop
 from tradewind.engines.recommendation import RecommendationEngine
 from tradewind.engines.shelf_rules import Boost, Rules
 from tradewind.errors import ArtifactError, DataError, VerificationFailed
+from tradewind.release.recommender import Held, read_parts
 
 
 @pytest.fixture
@@ -91,11 +95,24 @@ def test_columns_of_a_user_speak_where_no_history_does(engine):
 
 def test_items_that_come_later_are_recommended_filtered_and_met(engine):
     assert engine.add_items([{"kind": "wear", "price": 4}, {"kind": "food", "price": 1}], ["scarf", "rice"]) == 2
-    assert engine.add_items([{"kind": "wear", "price": 4}], ["scarf"]) == 0
+    assert engine.add_items([{"kind": "food", "price": 4}], ["hat"]) == 0
     assert first(engine, "hat", k=2) == ["scarf", "cap"]
     assert first(engine, "hat", rules=Rules(where={"price": {"max": 4}, "kind": "wear"})) == ["scarf"]
     assert first(engine, "scarf", k=2) == ["hat", "cap"]
     assert engine.recommend(["scarf", "tea"], 3).unknown == ()
+
+
+def test_an_item_that_is_added_again_takes_the_place_of_the_former(engine):
+    mine = engine.own()
+    wear, food = {"kind": "wear", "price": 4}, {"kind": "food", "price": 4}
+    engine.add_items([wear, wear], ["scarf", "shawl"], own=mine)
+    cheap = Rules(where={"price": {"max": 4}, "kind": "wear"})
+    assert first(engine, "hat", own=mine, rules=cheap) == ["scarf", "shawl"]
+    assert engine.add_items([food, food, wear], ["scarf", "shawl", "shawl"], own=mine) == 2
+    assert (mine.names, first(engine, "hat", own=mine, rules=cheap)) == (["scarf", "shawl"], ["shawl"])
+    mine.remove(["scarf", "tea", "never"])
+    assert first(engine, "tea", own=mine, rules=Rules(where={"kind": "food"})) == []
+    assert engine.recommend(["scarf", "shawl"], own=mine).unknown == ("scarf",)
 
 
 def test_items_of_one_customer_are_nobody_elses(engine):
@@ -159,9 +176,28 @@ def test_linear_scores_are_added_and_new_items_get_none(tmp_path):
     assert scores["rice"] == pytest.approx(1 + 1 - 0.01, abs=1e-5)
 
 
-def test_an_index_says_the_same_on_a_small_shop(engine, tmp_path):
-    near = RecommendationEngine.open(write_shop(tmp_path / "near"), approximate_from=2)
-    assert first(near, "hat", k=3) == first(engine, "hat", k=3)
+def many(folder: Path) -> Held:
+    """The shop with 20,000 items."""
+    random, items = np.random.default_rng(0), 20_000
+    return replace(
+        read_parts(write_shop(folder)), names=[str(one) for one in range(items)], attributes={}, counts=np.ones(items, np.int64),
+        vectors_ID=random.normal(size=(items, 3)).astype(np.float32), bias_I=random.normal(size=items).astype(np.float32),
+    )  # fmt: skip
+
+
+def test_of_many_items_nearly_the_best_come_first(tmp_path):
+    held = many(tmp_path)
+    near, exact = RecommendationEngine(held, approximate_from=2), RecommendationEngine(held)
+    histories = [[str(one), str(3 * one)] for one in range(1, 21)]
+    shared = [set(first(near, *one)) & set(first(exact, *one)) for one in histories]
+    assert sum(map(len, shared)) >= 0.9 * 200
+
+
+def test_without_their_package_all_of_many_items_are_scored_and_it_is_told(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    held = many(tmp_path)
+    assert first(RecommendationEngine(held, approximate_from=2), "7") == first(RecommendationEngine(held), "7")
+    assert "pip install" in caplog.text
 
 
 @pytest.mark.parametrize(

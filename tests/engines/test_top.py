@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradewind.engines import cells
 from tradewind.engines import top as rooms
 from tradewind.engines.top import Top, best_of
 
@@ -56,12 +55,10 @@ ITEMS, WIDTH = 20_000, 24
 
 @pytest.fixture(scope="module")
 def near() -> Top:
-    """Items in groups, as learnt ones lie, in cells of 500."""
+    """Items in groups, as learnt ones lie, with codes."""
     random = np.random.default_rng(0)
     matrix = THEMES[random.integers(0, 60, ITEMS)] + random.normal(size=(ITEMS, WIDTH))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(cells, "CELL", 500)
-        return Top.near(matrix.astype(np.float32), random.normal(0, 2, ITEMS).astype(np.float32), like_QW=queries(0))
+    return Top.near(matrix.astype(np.float32), random.normal(0, 2, ITEMS).astype(np.float32), like_QW=queries(0))
 
 
 THEMES = np.random.default_rng(7).normal(size=(60, WIDTH))
@@ -86,7 +83,7 @@ RULES = {
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_cells_find_nearly_all_of_the_best_and_score_them_exactly(near, rule):
+def test_codes_find_nearly_all_of_the_best_and_score_them_exactly(near, rule):
     shared = 0
     lifts = rule.get("lifts_I", np.zeros(ITEMS, np.float32))
     for query in queries(1):
@@ -99,11 +96,11 @@ def test_cells_find_nearly_all_of_the_best_and_score_them_exactly(near, rule):
     assert shared >= 0.95 * 500
 
 
-def test_most_items_are_not_looked_at(near):
-    assert near.cells is not None
-    assert near.cells.looked_at < 0.6
-    assert near.cells.nbytes < near.matrix_IW.nbytes / 2
-    assert sum(len(near.cells.candidates(query, 10)) for query in queries(1)) < 50 * ITEMS / 20
+def test_few_items_are_scored_and_their_codes_are_small(near):
+    assert near.codes is not None
+    assert near.codes.needed(10) < ITEMS / 20
+    assert near.codes.nbytes < near.matrix_IW.nbytes / 4
+    assert near.codes.needed(1001) is None
 
 
 def test_many_that_were_met_are_left_out_and_the_next_ones_found(near):
@@ -114,17 +111,19 @@ def test_many_that_were_met_are_left_out_and_the_next_ones_found(near):
     assert not set(found.tolist()) & set(barred.tolist())
 
 
-def test_all_are_looked_at_where_the_cells_hold_too_few(near):
+def test_all_are_scored_where_too_many_were_met(near):
     query = queries(2)[1]
-    allowed = np.ones(ITEMS, bool)
-    allowed[in_order(near, query, ITEMS - 20_000 + 19_000, NONE)] = False
-    found, _ = near.best(query, 10, without=NONE, allowed=allowed)
-    assert found.tolist() == in_order(near, query, 10, NONE, allowed).tolist()
+    barred = in_order(near, query, 1500, NONE)
+    found, _ = near.best(query, 10, without=barred)
+    assert found.tolist() == in_order(near, query, 10, barred).tolist()
 
 
-def test_cells_are_made_alike_each_time():
-    random = np.random.default_rng(0)
-    matrix, addend = random.normal(size=(9000, 8)).astype(np.float32), np.zeros(9000, np.float32)
-    one, other = (Top.near(matrix, addend, like_QW=matrix[:20]) for _ in range(2))
-    query = random.normal(size=8).astype(np.float32)
-    assert one.best(query, 30, without=NONE)[0].tolist() == other.best(query, 30, without=NONE)[0].tolist()
+def test_all_are_scored_where_lifts_are_many(near):
+    query, lifts = queries(2)[2], np.random.default_rng(5).normal(0, 3, ITEMS).astype(np.float32)
+    found, _ = near.best(query, 10, without=NONE, lifts_I=lifts)
+    assert found.tolist() == in_order(near, query, 10, NONE, lifts=lifts).tolist()
+
+
+def test_few_items_have_no_codes():
+    matrix = np.random.default_rng(0).normal(size=(9000, 8)).astype(np.float32)
+    assert Top.near(matrix, np.zeros(9000, np.float32), like_QW=matrix[:20]).codes is None

@@ -9,6 +9,7 @@ import pytest
 from tradewind.artifacts import Workspace, all_artifacts, tombstones
 from tradewind.clock import FixedClock
 from tradewind.privacy.subjects import SubjectKey
+from tradewind.server.item_feed import ItemLog, Record
 from tradewind.server.keeping import Keeper, Kept
 from tradewind.server.session_feed import SessionFeed
 
@@ -87,6 +88,11 @@ def test_what_users_met_ends_too(workspace, clock, tmp_path):
         [{"user": "ann", "item": item, "time": at} for item, at in (("old", now - 2 * 86_400), ("new", now))]
     )
     told = []
-    Keeper([Kept(workspace, {}, events_ms=DAY_MS)], log=told.append).sweep()
+    log = ItemLog(tmp_path / "items/shop/acc_1")
+    with log.turn():
+        log.write([Record(item, {}, round(1000 * at)) for item, at in (("tea", now - 2 * 86_400), ("cup", now))])
+    Keeper([Kept(workspace, {}, events_ms=DAY_MS, items_ms=DAY_MS)], log=told.append).sweep()
     assert feed.history("ann") == ["new"]
-    assert told == [{"event": "events_ended", "count": 1}]
+    with log.turn():
+        assert list(log.rows) == ["cup"]
+    assert told == [{"event": "events_ended", "count": 1}, {"event": "items_ended", "count": 1}]

@@ -10,7 +10,7 @@ import pytest
 from tradewind.errors import DataError
 from tradewind.privacy.subjects import Subject, SubjectKey
 from tradewind.server.session_feed import SessionFeed, SessionFeeds
-from tradewind.server.session_people import Sessions, expire
+from tradewind.server.session_people import Sessions, expire_events
 
 KEY = SubjectKey(bytes(32))
 
@@ -108,8 +108,8 @@ def test_what_is_over_goes_from_every_worker_and_from_the_disk(tmp_path):
     first, second = SessionFeed(folder, key), SessionFeed(folder, key)
     first.accept_events([*events("old-item", "b", "c"), *events("only-old", user="bob")])
     assert second.history("ann") == ["old-item", "b", "c"]
-    assert expire(tmp_path, 1_700_000_001_000) == 2
-    assert expire(tmp_path, 1_700_000_001_000) == 0
+    assert expire_events(tmp_path, 1_700_000_001_000) == 2
+    assert expire_events(tmp_path, 1_700_000_001_000) == 0
     assert (first.history("ann"), second.history("ann"), second.history("bob")) == (["b", "c"], ["b", "c"], [])
     assert SessionFeed(folder, key).history("ann") == ["b", "c"]
     assert not any(b"old" in path.read_bytes() for path in folder.iterdir())

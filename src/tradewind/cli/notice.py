@@ -40,9 +40,17 @@ def _storage(product: Product) -> list[Line]:
     lines += [Line(word=f"kept_{name}", inside=until) for name, until in ends.items() if until is not None]
     if not any(ends.values()):
         lines.append(Line(word="kept_open"))
+    if product.task == "recommendation":
+        lines.append(_ended("events", keep.events))
+        if product.data.items is not None:
+            lines.append(_ended("items", keep.items))
     if product.serve.plans:
         lines.append(Line(word="invoices"))
     return lines
+
+
+def _ended(what: str, until: str | None) -> Line:
+    return Line(word=f"{what}_open") if until is None else Line(word=f"kept_{what}", inside=until)
 
 
 def _consent(product: Product) -> list[Line]:

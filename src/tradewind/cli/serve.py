@@ -174,8 +174,8 @@ def _kept(session: Session) -> Any:
     keep = session.product.privacy.keep
     ends = {"dataset": keep.datasets, "run": keep.runs, "report": keep.reports}
     limits = {kind: duration(text) for kind, text in ends.items() if text is not None}
-    events_ms = None if keep.events is None else duration(keep.events)
-    return _load("tradewind.server.keeping").Kept(session.workspace, limits, events_ms=events_ms)
+    events_ms, items_ms = (None if one is None else duration(one) for one in (keep.events, keep.items))
+    return _load("tradewind.server.keeping").Kept(session.workspace, limits, events_ms=events_ms, items_ms=items_ms)
 
 
 def _check_tls(certificate: Path | None, private_key: Path | None) -> None:

@@ -29,3 +29,7 @@ class Growing:
             room[: len(self.rows)] = self.rows
         room[len(self.rows) : end] = more
         return Growing(room[:end], room)
+
+    def chosen(self, rows: Sequence[int]) -> Growing:
+        """Some of the rows, in a place of their own."""
+        return Growing(self.rows[np.array(rows, np.int64)])

@@ -7,6 +7,7 @@ Legend: B histories, L items met, D width, F factors, W = D + F, I items, K item
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from tradewind.engines.shelf import OwnItems, Released, Shelf
 from tradewind.engines.shelf_rules import Attribute, Rules, diversified
 from tradewind.engines.top import Top
-from tradewind.errors import DataError, VerificationFailed
+from tradewind.errors import DataError, EnvironmentFailure, VerificationFailed
 from tradewind.features.category import category_key
 from tradewind.features.feature_set import FeatureSet
 from tradewind.features.number import parse_number
@@ -29,10 +30,12 @@ from tradewind.release.recommender import ENCODER, ITEM_CONTENT, TOLERANCE, USER
 Floats: TypeAlias = NDArray[np.float32]
 Items: TypeAlias = NDArray[np.int64]
 
+_log = logging.getLogger(__name__)
+
 _WHY_MOST = 50  # of the latest items, each left out once
 _OVERSAMPLE = 4  # candidates for each place where rules choose among them
 _LEAST_CANDIDATES = 100
-APPROXIMATE_FROM = 200_000  # items; as many are scored in 5 ms
+APPROXIMATE_FROM = 100_000  # items; as many of 128 numbers are scored in 5 ms
 _LEFT_OFF = 4  # of a golden history's latest items, one after the other: each gives a query
 
 
@@ -63,7 +66,7 @@ class RecommendationEngine:
     """Answers for histories of items. Safe to call from several threads."""
 
     def __init__(self, held: Held, *, threads: int = 1, approximate_from: int | None = APPROXIMATE_FROM) -> None:
-        """`approximate_from` items on, only those in the likeliest cells are scored; never where it is None. Raises
+        """From `approximate_from` items on, only those are scored that are first by their codes; never where it is None. Raises
         VerificationFailed where the graph does not give the trainer's scores."""
         self._held, self._width = held, held.vectors_ID.shape[1]
         self._approximate_from = approximate_from
@@ -253,11 +256,15 @@ class RecommendationEngine:
         return found
 
     def _near(self, threads: int) -> Top:
-        """The items in cells, made for what users of the release asked: golden histories, and these without their latest items."""
+        """The items with codes, made for what users of the release asked: golden histories, and these without their latest items."""
         golden = self._held.golden.histories
         histories = [one[: len(one) - left] for one in golden for left in range(min(_LEFT_OFF, len(one)))]
         like = self.queries(histories or [np.empty(0, np.int64)])
-        return Top.near(self._released.matrix_IW, self._released.bias_I, like_QW=like, threads=threads)
+        try:
+            return Top.near(self._released.matrix_IW, self._released.bias_I, like_QW=like, threads=threads)
+        except EnvironmentFailure as missing:
+            _log.error("Each answer scores all %d items: %s", len(self.names), missing)
+            return self._released.top
 
     # ---------------------------------------------------------------- items that come at run time
 
@@ -270,8 +277,9 @@ class RecommendationEngine:
     ) -> int:
         """New items by their columns; they can be recommended, and be part of a history, from the next call on. Gives how many.
 
-        They are for everybody, or for whom `own` is given. An item that is known already is left as it is. Raises DataError
-        where the release knows no columns of items, a column is none, or a name is empty.
+        They are for everybody, or for whom `own` is given. One that was added before takes its former's place, one of the
+        release is left as it is. Raises DataError where the release knows no columns of items, a column is none, or a name is
+        empty.
         """
         keys = self.check_items(rows, names)
         if not keys:
@@ -292,18 +300,21 @@ class RecommendationEngine:
         self, rows: Sequence[Mapping[str, object]], names: Sequence[object], *, own: OwnItems
     ) -> int:  # fmt: skip
         """`add_items` for items that another release took: columns that this one does not know are left out, and so is an item
-        of which nothing is left or that this one refuses."""
+        that this one refuses; it goes where it was there."""
         if self._held.items is None:
             return 0
         known = {column.name for column in self._held.items.columns}
         kept: list[tuple[Mapping[str, object], object]] = []
+        refused: list[str] = []
         for row, name in zip(rows, names, strict=True):
             left = {column: value for column, value in row.items() if column in known}
             try:
                 self.check_items([left], [name])
             except DataError:
+                refused.append(str(name))
                 continue
             kept.append((left, name))
+        own.remove(refused)
         return self.add_items([row for row, _ in kept], [name for _, name in kept], own=own)
 
     def check_items(self, rows: Sequence[Mapping[str, object]], names: Sequence[object]) -> list[str]:

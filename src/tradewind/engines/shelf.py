@@ -7,7 +7,7 @@ Legend: I items of the release, N items that came since, W width, K chosen.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -37,8 +37,8 @@ class Released:
 
 @dataclass(frozen=True)
 class _Since:
-    """What came since, at one moment: replaced whole when an item comes, so that a running request sees the old or the new.
-    `names` and `places` are common to all moments and only grow: a moment knows as many as its matrix has rows."""
+    """What came since, at one moment: replaced whole when an item comes or goes, so that a running request sees the old or the new.
+    `names` and `places` are common to moments until an item goes, and only grow: a moment knows as many as its matrix has rows."""
 
     names: list[str]
     places: dict[str, int]
@@ -75,13 +75,12 @@ class OwnItems:
     def add(
         self, keys: Sequence[str], vectors_NW: Floats, bias_N: Floats, attributes: Mapping[str, Sequence[object]]
     ) -> int:
-        """New items with the raw values of every column of the release; those that are known already are left as they are.
-        Gives how many are new."""
+        """Items with the raw values of every column of the release. One that came before takes its former's place, one of the
+        release is left as it is. Gives how many were taken."""
         with self._adding:
-            shelf = self.shelf()
-            first = {key: row for row, key in reversed(list(enumerate(keys))) if shelf.place(key) is None}
-            rows = sorted(first.values())
-            since = self._since
+            latest = {key: row for row, key in enumerate(keys) if key not in self._released.places}
+            rows = sorted(latest.values())
+            since = _without(self._since, latest)
             grown = _Since(
                 since.names, since.places, since.matrix.joined(vectors_NW[rows]), since.bias.joined(bias_N[rows]),
                 {name: one.joined([attributes[name][row] for row in rows]) for name, one in since.attributes.items()},
@@ -92,9 +91,26 @@ class OwnItems:
             self._since = grown
         return len(rows)
 
+    def remove(self, keys: Iterable[str]) -> None:
+        """Those that came since; others are passed over."""
+        with self._adding:
+            self._since = _without(self._since, keys)
+
     def shelf(self) -> Shelf:
         """All there is at this moment."""
         return Shelf(self._released, self._since)
+
+
+def _without(since: _Since, keys: Iterable[str]) -> _Since:
+    gone = {since.places[key] for key in keys if key in since.places}
+    if not gone:
+        return since
+    left = [row for row in range(len(since.bias.rows)) if row not in gone]
+    names = [since.names[row] for row in left]
+    return _Since(
+        names, {name: row for row, name in enumerate(names)}, since.matrix.chosen(left), since.bias.chosen(left),
+        {name: one.chosen(left) for name, one in since.attributes.items()},
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

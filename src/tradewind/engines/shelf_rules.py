@@ -71,6 +71,16 @@ class Attribute:
             grown.__dict__["_numbers"] = self._numbers.joined(_floats(further))
         return grown
 
+    def chosen(self, rows: Sequence[int]) -> Attribute:
+        """The same column of some of the items."""
+        left = Attribute(self._values.chosen(rows))
+        if "_coded" in self.__dict__:
+            codes, numbers = self._coded
+            left.__dict__["_coded"] = codes.chosen(rows), dict(numbers)
+        if "_numbers" in self.__dict__:
+            left.__dict__["_numbers"] = self._numbers.chosen(rows)
+        return left
+
 
 def _objects(values: Sequence[object]) -> NDArray[Any]:
     found = np.empty(len(values), dtype=object)

@@ -1,5 +1,5 @@
-"""The best of many items for a query: exactly, in blocks that stay in the cache; or nearly, where cells of neighbours (`cells.py`) say
-which items may be among the best and only those are scored exactly.
+"""The best of many items for a query: exactly, in blocks that stay in the cache; or nearly, where short codes of all items (`codes.py`)
+say which may be among the best and only those are scored exactly.
 
 Not here: where queries come from (`recommendation.py`), rules (`shelf_rules.py`).
 
@@ -11,39 +11,44 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tradewind.engines.cells import Cells
+from tradewind.engines.codes import Codes
 
 Floats = NDArray[np.float32]
 Items = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 _BLOCK = 1 << 15  # items scored at once
 _LOWEST = np.float32(-np.inf)
-RECALL = 0.98  # of the first ten, over queries such as those the cells were made for
-_FEW = 1 << 14  # items that are scored one by one sooner than all in their order
+RECALL = 0.98  # of the first ten, over queries such as those the codes were made for
+_FEW = 1 << 14  # items that are scored one by one sooner than their codes are looked at
+_LIFTS = 3  # different lifts, none among them, up to which the codes are looked at once for each
 
 
 class Top:
     """Items as a matrix [I, W] with an addend [I]; `best` gives the places of the highest `matrix @ query + addend`. Safe for threads."""
 
-    def __init__(self, matrix_IW: Floats, addend_I: Floats, *, cells: Cells | None = None) -> None:
+    def __init__(self, matrix_IW: Floats, addend_I: Floats, *, codes: Codes | None = None) -> None:
         self.matrix_IW, self.addend_I = np.ascontiguousarray(matrix_IW, np.float32), np.asarray(addend_I, np.float32)
-        self.cells = cells
+        self.codes = codes
 
     @classmethod
     def near(cls, matrix_IW: Floats, addend_I: Floats, *, like_QW: Floats, threads: int = 1) -> Top:
-        """With cells of all items; `like_QW` are queries such as those to come."""
-        cells = Cells(matrix_IW, addend_I, like_QW=like_QW, recall=RECALL, threads=threads)
-        return cls(matrix_IW, addend_I, cells=cells)
+        """With codes of all items, unless they are few; `like_QW` are queries such as those to come. Raises EnvironmentFailure
+        package_missing."""
+        codes = None
+        if len(matrix_IW) > _FEW:
+            codes = Codes(matrix_IW, addend_I, like_QW=like_QW, recall=RECALL, threads=threads)
+        return cls(matrix_IW, addend_I, codes=codes)
 
     def __len__(self) -> int:
         return len(self.matrix_IW)
 
     def best(
-        self, query_W: Floats, k: int, *, without: Items, allowed: NDArray[np.bool_] | None = None, lifts_I: Floats | None = None
+        self, query_W: Floats, k: int, *, without: Items, allowed: Mask | None = None, lifts_I: Floats | None = None
     ) -> tuple[Items, Floats]:  # fmt: skip
         """Places [K] and scores [K], the best first, ties by place; fewer where there are not so many. Only where `allowed` [I];
         `lifts_I` are added to the scores."""
-        if allowed is None and lifts_I is None and self.cells is None:
+        if allowed is None and lifts_I is None and self.codes is None:
             return self.exact(query_W, k, without=without)
         places = self._candidates(query_W, k, np.unique(without), allowed, lifts_I)
         if places is None:
@@ -52,45 +57,47 @@ class Top:
         scores = self.matrix_IW[places] @ query_W + self.addend_I[places]
         if lifts_I is not None:
             scores += lifts_I[places]
-        return merged(np.empty(0, np.int64), np.empty(0, np.float32), places, scores, k)
+        return _best_at(places, scores, k)
 
     def _candidates(
-        self, query_W: Floats, k: int, barred: Items, allowed: NDArray[np.bool_] | None, lifts_I: Floats | None
+        self, query_W: Floats, k: int, barred: Items, allowed: Mask | None, lifts_I: Floats | None
     ) -> Items | None:  # fmt: skip
-        """Places to be scored, each once; None for all. Those that a rule lifts are scored all, for cells know of no lifts."""
+        """Places to be scored, each once; None for all. Codes know of no lifts: of items lifted alike the best are sought."""
         if allowed is not None and np.count_nonzero(allowed) <= _FEW:
             return _without(np.flatnonzero(allowed), barred)
-        if self.cells is None:
+        if self.codes is None:
             return None
-        lifted = np.empty(0, np.int64)
-        if lifts_I is not None:
-            unlike = lifts_I != 0
-            lifted = np.flatnonzero(unlike if allowed is None else unlike & allowed)
-            if len(lifted) > _FEW:
+        found: list[Items] = []
+        for some in [allowed] if lifts_I is None else _alike(lifts_I, allowed):
+            if some is not None and np.count_nonzero(some) <= _FEW:
+                found.append(_without(np.flatnonzero(some), barred))
+                continue
+            places = self._by_codes(query_W, k, barred, some)
+            if places is None:
                 return None
-            allowed = ~unlike if allowed is None else allowed & ~unlike
-        found = self._in_likely_cells(query_W, k, barred, allowed)
-        return None if found is None else np.concatenate([found, _without(lifted, barred)])
+            found.append(places)
+        return np.concatenate(found) if found else None
 
-    def _in_likely_cells(
-        self, query_W: Floats, k: int, barred: Items, allowed: NDArray[np.bool_] | None
-    ) -> Items | None:  # fmt: skip
-        """Places of the likely cells that may be shown, k at least; deeper where what is barred took the first places. None
-        where they are not found so."""
-        assert self.cells is not None
-        share = 1.0 if allowed is None else max(1, int(np.count_nonzero(allowed))) / len(self)
-        wanted = k
-        for _ in range(2):
-            found = self.cells.candidates(query_W, wanted, share=share)
-            if found is None:
+    def _by_codes(self, query_W: Floats, k: int, barred: Items, some: Mask | None) -> Items | None:
+        """Places of `some` [I] that nearly hold the `k` best that are not barred; more are looked at where barred ones took the
+        first places. None where so many would be needed that all may be scored."""
+        assert self.codes is not None
+        needed = self.codes.needed(k)
+        while needed is not None:
+            most = needed + len(barred)
+            found = self.codes.first(query_W, most, among=some)
+            taken = _are_in(found, barred)
+            left = found[~taken]
+            if len(found) < most or not taken.any():
+                return left
+            if len(left) < k:
                 return None
-            may = found if allowed is None else found[allowed[found]]
-            left = _without(may, barred)
-            taken = len(may) - len(left)
-            if taken <= k:
-                break
-            wanted = k + taken
-        return left if len(left) >= k else None
+            scores = self.matrix_IW[found] @ query_W + self.addend_I[found]
+            kth = np.partition(scores[~taken], -k)[-k]
+            needed = self.codes.needed(int(np.count_nonzero(scores >= kth)))
+            if needed is not None and needed <= most:
+                return left
+        return None
 
     def exact(self, query_W: Floats, k: int, *, without: Items) -> tuple[Items, Floats]:
         """Every item is scored, block by block; of each block those above the worst of the best so far are looked at."""
@@ -114,15 +121,21 @@ class Top:
 
 
 def best_of(
-    scores_I: Floats, k: int, *, without: Items, allowed: NDArray[np.bool_] | None = None
+    scores_I: Floats, k: int, *, without: Items, allowed: Mask | None = None
 ) -> tuple[Items, Floats]:  # fmt: skip
     """Places [K] and scores [K] of the best of scores [I] that are there already; only where `allowed` [I]."""
     scores_I = np.array(scores_I, np.float32)
     scores_I[without] = _LOWEST
     places = np.flatnonzero(scores_I > _LOWEST if allowed is None else allowed & (scores_I > _LOWEST))
+    return _best_at(places, scores_I[places], k)
+
+
+def _best_at(places: Items, scores: Floats, k: int) -> tuple[Items, Floats]:
+    """The `k` best of places in any order."""
     if len(places) > 4 * k:
-        places = places[_first(scores_I[places], k)]
-    return merged(np.empty(0, np.int64), np.empty(0, np.float32), places, scores_I[places], k)
+        first = _first(scores, k)
+        places, scores = places[first], scores[first]
+    return merged(np.empty(0, np.int64), np.empty(0, np.float32), places, scores, k)
 
 
 def _first(scores: Floats, k: int) -> Items:
@@ -139,4 +152,25 @@ def merged(places: Items, scores: Floats, more: Items, more_scores: Floats, k: i
 
 
 def _without(places: Items, barred: Items) -> Items:
-    return places[~np.isin(places, barred)] if len(barred) else places
+    return places[~_are_in(places, barred)]
+
+
+def _are_in(places: Items, barred: Items) -> Mask:
+    """Which places are barred; these are sorted."""
+    if not len(barred):
+        return np.zeros(len(places), np.bool_)
+    found: Mask = barred[np.minimum(np.searchsorted(barred, places), len(barred) - 1)] == places
+    return found
+
+
+def _alike(lifts_I: Floats, allowed: Mask | None) -> list[Mask]:
+    """Which items have the same lift, for each lift; none where these are many."""
+    found: list[Mask] = []
+    left = np.ones(len(lifts_I), np.bool_)
+    while left.any():
+        if len(found) == _LIFTS:
+            return []
+        alike = lifts_I == lifts_I[left.argmax()]
+        found.append(alike if allowed is None else alike & allowed)
+        left ^= alike
+    return found

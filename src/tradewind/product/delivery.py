@@ -181,6 +181,9 @@ class Keep(Section):
     events: DurationField | None = Field(
         None, description="What users of a recommender met (/v1/events), by its own time"
     )
+    items: DurationField | None = Field(
+        None, description="Items that customers of a recommender brought (/v1/items), since they came last"
+    )
 
 
 class Privacy(Section):
@@ -202,7 +205,7 @@ class Privacy(Section):
 
     @model_validator(mode="after")
     def _ends(self) -> Privacy:
-        for name in ("datasets", "runs", "reports", "events"):
+        for name in ("datasets", "runs", "reports", "events", "items"):
             if getattr(self.keep, name) == NEVER:
                 raise ValueError(f"keep.{name} is never, but without it nothing is built: write how long, as in 90d")
         return self

@@ -97,7 +97,7 @@ class App:
                 await self._decisions(scope, receive, send)
             elif path == events.ROUTE:
                 await self._events(scope, receive, send)
-            elif path == items.ROUTE:
+            elif path == items.ROUTE and scope["method"] != "GET":
                 await self._items(scope, receive, send)
             elif path == search.ROUTE:
                 await self._search(scope, receive, send)

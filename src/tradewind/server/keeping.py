@@ -1,5 +1,5 @@
-"""Ends what was built and whose time is over, beside the requests: prepared rows, runs and reports of the products served, and what
-users of recommenders met.
+"""Ends what was built and whose time is over, beside the requests: prepared rows, runs and reports of the products served, what users
+of recommenders met, and items that their customers brought.
 Not here: stored requests (`recording.py`), nor how long anything is kept (`privacy.keep` of the product file).
 
 Releases go on: nothing that is served reads these folders. Of several workers, and of several servers on one folder, one
@@ -26,15 +26,16 @@ _EVERY_S = 3600.0
 
 @dataclass(frozen=True)
 class Kept:
-    """How long artifacts of one workspace are kept, in milliseconds by kind, and what users of its recommenders met; others have
-    no end."""
+    """How long artifacts of one workspace are kept, in milliseconds by kind, what users of its recommenders met, and items that
+    customers brought; others have no end."""
 
     workspace: Workspace
     keep_ms: Mapping[Kind, int]
     events_ms: int | None = None
+    items_ms: int | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.keep_ms) or self.events_ms is not None
+        return bool(self.keep_ms) or self.events_ms is not None or self.items_ms is not None
 
 
 class Keeper:
@@ -80,8 +81,10 @@ class Keeper:
                 expire(one.workspace, kind, before=now - timedelta(milliseconds=keep))
                 for kind, keep in one.keep_ms.items()
             )
-            events = 0
+            found = {"artifacts_ended": artifacts}
+            now_ms, home = milliseconds(one.workspace.clock), one.workspace.home
             if one.events_ms is not None:
-                events = session_people.expire(one.workspace.home, milliseconds(one.workspace.clock) - one.events_ms)
-            found = {"artifacts_ended": artifacts, "events_ended": events}
+                found["events_ended"] = session_people.expire_events(home, now_ms - one.events_ms)
+            if one.items_ms is not None:
+                found["items_ended"] = session_people.expire_items(home, now_ms - one.items_ms)
             return {name: count for name, count in found.items() if count}

@@ -89,14 +89,16 @@ def document(desk: Desk, app: FastAPI) -> dict[str, Any]:
     schemas |= (text := openapi_text.schemas(writers, encoders, desk.settings))
     made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     made["security"] = [{"key": []}]
-    made["paths"] = {
+    described: dict[str, Any] = {
         **_paths(live, tables),
         **openapi_text.paths(text, _errors()),
         **openapi_recommendation.paths(live, _errors()),
         **openapi_decisions.paths(tables, _errors()),
         **openapi_translation.paths(live, _errors()),
-        **made.get("paths", {}),
     }
+    for path, operations in made.get("paths", {}).items():
+        described[path] = {**described.get(path, {}), **operations}
+    made["paths"] = described
     return made
 
 

@@ -48,8 +48,8 @@ def paths(live: Iterable[object], errors: Mapping[str, Any]) -> dict[str, Any]:
             "additionalProperties": False,
         }
         found[items.ROUTE] = {"post": _operation(
-            f"New items, scored by their columns; at most {MOST_ITEMS:,} between releases", "bring",
-            _request([one.product for one in described], "items", item), errors,
+            f"Items of your own, scored by their columns, at most {MOST_ITEMS:,} between releases; one that came before is replaced",
+            "bring", _request([one.product for one in described], "items", item), errors, "replaced",
         )}  # fmt: skip
     return found
 
@@ -62,8 +62,11 @@ def _request(names: list[str], field: str, one: Mapping[str, Any]) -> dict[str, 
     }  # fmt: skip
 
 
-def _operation(summary: str, name: str, request: Mapping[str, Any], errors: Mapping[str, Any]) -> dict[str, Any]:
-    reply = {"id": _TEXT, "model": _TEXT, "release": _TEXT, "taken": _COUNT, "passed_over": _COUNT}
+def _operation(
+    summary: str, name: str, request: Mapping[str, Any], errors: Mapping[str, Any], *counts: str
+) -> dict[str, Any]:
+    reply: dict[str, Any] = dict.fromkeys(("id", "model", "release"), _TEXT)
+    reply |= dict.fromkeys(("taken", *counts, "passed_over"), _COUNT)
     schema = {"type": "object", "properties": reply, "required": list(reply)}
     return {
         "summary": summary, "operationId": name, "tags": ["recommendation"],

@@ -36,7 +36,7 @@ _INPUT: dict[int, tuple[str, ...]] = {
     ),
     404: (
         "conversation_unknown", "message_unknown",
-        "account_unknown", "adapter_unknown", "invoice_unknown", "member_unknown", "model_unknown", "not_found", "payment_unknown",
+        "account_unknown", "adapter_unknown", "invoice_unknown", "item_unknown", "member_unknown", "model_unknown", "not_found", "payment_unknown",
         "knowledge_missing", "release_unknown", "request_unknown", "review_unknown", "route_unknown", "text_unknown", "usage_unknown",
     ),
     405: ("method_not_allowed",),

@@ -13,9 +13,14 @@ from tradewind.server.item_feed import ItemLog
 from tradewind.server.session_feed import FOLDER, SessionFeed
 
 
-def expire(home: Path, before_ms: int) -> int:
+def expire_events(home: Path, before_ms: int) -> int:
     """Takes away what users of all recommenders of the workspace at `home` met before a moment; gives how many events went."""
     return sum(feed.expire(before_ms) for _, feed in _feeds(home))
+
+
+def expire_items(home: Path, before_ms: int) -> int:
+    """Takes away the items that came before a moment and not again; gives how many went."""
+    return sum(log.expire(before_ms) for _, log in _logs(home))
 
 
 class Sessions:
@@ -44,23 +49,24 @@ class BroughtItems:
         self._home = home
 
     def find(self, subject: Subject) -> Sequence[Item]:
-        found = [(place, log.of_subject(subject)) for place, log in self._logs()]
+        found = [(place, log.of_subject(subject)) for place, log in _logs(self._home)]
         return [Item(f"items of {place}", {"items": items}) for place, items in found if items]
 
     def erase(self, subject: Subject, *, redact: bool) -> Done:
         """A catalogue names people in its texts, so these are struck whether or not names are to be struck elsewhere."""
-        gone = [(place, log.forget(subject)) for place, log in self._logs()]
+        gone = [(place, log.forget(subject)) for place, log in _logs(self._home)]
         return Done(
             [Removed(f"{ITEMS}/{place}", "items that named the subject", count) for place, count in gone if count]
         )
 
-    def _logs(self) -> Iterator[tuple[str, ItemLog]]:
-        for place, folder in _customers(self._home / ITEMS):
-            log = ItemLog(folder)
-            try:
-                yield place, log
-            finally:
-                log.close()
+
+def _logs(home: Path) -> Iterator[tuple[str, ItemLog]]:
+    for place, folder in _customers(home / ITEMS):
+        log = ItemLog(folder)
+        try:
+            yield place, log
+        finally:
+            log.close()
 
 
 def _feeds(home: Path) -> Iterator[tuple[str, SessionFeed]]:

@@ -30,7 +30,7 @@ from tradewind.privacy.notice import Notice
 from tradewind.privacy.retention import Retention
 from tradewind.privacy.subjects import SubjectKey
 from tradewind.privacy.vault import Vault
-from tradewind.server import account, admin, documents, heap, intents, notices, outbox, tracing, webhooks, widget
+from tradewind.server import account, admin, documents, heap, intents, items, notices, outbox, tracing, webhooks, widget
 from tradewind.server.app import App, create_app
 from tradewind.server.auth import Authenticator
 from tradewind.server.dialogue.talk import Script
@@ -124,7 +124,7 @@ async def _serve(site: Site, sockets: list[socket.socket], ready: Callable[[], N
         subjects = Subjects(SubjectKey.open(site.home))
         queue = StoredQueue(database, Vault.open(site.home / "vault"))
         library = Library(database, site.home / "vault", revision=lambda: meter.revision)
-        extra += [account.router, admin.router, webhooks.router, documents.router, intents.router]
+        extra += [account.router, admin.router, webhooks.router, documents.router, intents.router, items.router]
         if site.scripts:
             extra.append(widget.router)
         if any(site.retentions.values()):
