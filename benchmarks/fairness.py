@@ -252,9 +252,13 @@ def on_one(table: Table, given: argparse.Namespace) -> dict[str, Measured]:
     return found if given.without_peers else {**found, **peers(table, given.gap)}
 
 
-def mean(values: list[float], digits: int = 4) -> str:
+def mean(values: list[float], sign: str = "") -> str:
     error = np.std(values, ddof=1) / len(values) ** 0.5
-    return f"{np.mean(values):+.{digits}f} (± {error:.{digits}f})"
+    return f"{np.mean(values):{sign}.4f} (± {error:.4f})"
+
+
+def difference(pairs: list[tuple[Measured, Measured]], of: str) -> str:
+    return mean([getattr(one, of) - getattr(other, of) for one, other in pairs], "+")
 
 
 def summed_up(name: str, sensitive: tuple[str, ...], splits: list[dict[str, Measured]]) -> None:
@@ -270,11 +274,8 @@ def summed_up(name: str, sensitive: tuple[str, ...], splits: list[dict[str, Meas
     for ours in (title for title in splits[0] if title.startswith("Tradewind")):
         for theirs in (title for title in splits[0] if title.endswith("ExponentiatedGradient")):
             pairs = [(split[ours], split[theirs]) for split in splits]
-            print(
-                f"  {ours} less {theirs}: gap {mean([one.gap - other.gap for one, other in pairs])}  auc"
-                f" {mean([one.auc - other.auc for one, other in pairs])}  accuracy"
-                f" {mean([one.accuracy - other.accuracy for one, other in pairs])}"
-            )
+            parts = "  ".join(f"{of} {difference(pairs, of)}" for of in ("gap", "auc", "accuracy"))
+            print(f"  {ours} less {theirs}: {parts}")
 
 
 def main() -> None:
