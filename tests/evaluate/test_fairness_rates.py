@@ -52,7 +52,7 @@ FAIRLEARN = {
 }
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(decisions(groups=3, weighted=True), st.booleans())
 def test_gaps_are_fairlearns(drawn, weighted):
     target, decided, group, weight = drawn

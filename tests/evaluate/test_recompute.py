@@ -1,7 +1,6 @@
 """Every figure has a witness: one edited digit is found, wherever it stands."""
 
 import json
-import random
 import shutil
 
 import pytest
@@ -49,23 +48,22 @@ def test_an_untouched_report_holds(written):
     assert found.checked > 100
 
 
-def test_one_edited_last_digit_is_found_wherever_it_stands(copied):
+def test_every_edited_last_digit_is_found_wherever_it_stands(copied):
     path = copied / "report.json"
     content = json.loads(path.read_text())
     # Settings are what figures are made from; which figures each one moves is tested below.
     skip = (*NOT_RECOMPUTED, "settings", "format")
     places = [(where, value) for where, value in leaves(content) if where[0] not in skip]
-    for where, value in random.Random(0).sample(places, 12):
-        edited = json.loads(json.dumps(content))
+    for where, value in places:
         last = float(f"{value:.9e}") if isinstance(value, float) else value
         text = f"{last:.9e}" if isinstance(value, float) else str(value)
         mantissa, _, exponent = text.partition("e")
         digit = (int(mantissa[-1]) + 1) % 10
         new = mantissa[:-1] + str(digit) + (f"e{exponent}" if exponent else "")
-        changed(edited, where, float(new) if isinstance(value, float) else int(new))
-        write_json(path, edited)
-        dotted = ".".join(map(str, where))
-        assert dotted in [one.where for one in recompute(copied).differences], dotted
+        changed(content, where, float(new) if isinstance(value, float) else int(new))
+    write_json(path, content)
+    found = {one.where for one in recompute(copied).differences}
+    assert {".".join(map(str, where)) for where, _ in places} - found == set()
 
 
 def test_an_edited_digit_on_the_page_is_found(copied):

@@ -1,10 +1,12 @@
-"""What a customer of Tradewind does with a scenario: init, run, a key, serve, requests. Real processes, a real socket.
+"""What a customer of Tradewind does with a scenario: init, run, a key, serve, requests. A real server on a real socket; the verbs
+before it run in the test's own process, which has loaded what they need, or each in its own (`apart`).
 
 Not here: what a scenario is expected to answer (its own test file).
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -13,13 +15,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from tradewind.cli.app import main
 from tradewind.product import Product
 from tradewind.product_file import FILE_NAME, load
 
@@ -34,13 +38,16 @@ class Scenario:
     name: str
     folder: Path
     outcome: dict[str, Any]
+    apart: bool
 
     @classmethod
-    def run(cls, name: str, folder: Path, *, changes: Sequence[str] = (), seed: int = 0) -> Scenario:
+    def run(
+        cls, name: str, folder: Path, *, changes: Sequence[str] = (), seed: int = 0, apart: bool = False
+    ) -> Scenario:
         """`init --scenario NAME`, then `run` with `--set` for each of `changes` (PATH=VALUE)."""
-        tell("init", str(folder), "--scenario", name, "--seed", str(seed), "--json")
+        tell("init", str(folder), "--scenario", name, "--seed", str(seed), "--json", apart=apart)
         changed = [word for change in changes for word in ("--set", change)]
-        return cls(name, folder, tell("run", "-C", str(folder), *changed, "--json"))
+        return cls(name, folder, tell("run", "-C", str(folder), *changed, "--json", apart=apart), apart)
 
     @property
     def product(self) -> Product:
@@ -48,9 +55,9 @@ class Scenario:
 
     def key(self, *, plan: str | None = None) -> str:
         """The key of a new account on `plan`, by default the first that the product file sells."""
-        wanted = plan or next(iter(self.product.serve.plans))
-        account = tell("account", "add", "Ann's Shop", "--plan", wanted, "-C", str(self.folder), "--json")["account"]
-        secret: str = tell("key", "add", account, "-C", str(self.folder), "--json")["key"]
+        wanted, here = plan or next(iter(self.product.serve.plans)), ("-C", str(self.folder), "--json")
+        account = tell("account", "add", "Ann's Shop", "--plan", wanted, *here, apart=self.apart)["account"]
+        secret: str = tell("key", "add", account, *here, apart=self.apart)["key"]
         return secret
 
     @contextmanager
@@ -84,12 +91,25 @@ class Scenario:
 _TRADEWIND = (sys.executable, "-m", "tradewind.cli")
 
 
-def tell(*words: str) -> dict[str, Any]:
+def tell(*words: str, apart: bool = False) -> dict[str, Any]:
     """What `tradewind WORDS` printed on stdout, as JSON. Fails with what it said where its status is not 0."""
-    done = subprocess.run([*_TRADEWIND, *words], capture_output=True, text=True, env=_environment(), check=False)
-    assert done.returncode == 0, f"tradewind {' '.join(words)}: status {done.returncode}\n{done.stdout}\n{done.stderr}"
-    found: dict[str, Any] = json.loads(done.stdout)
+    code, printed, said = (_in_a_process if apart else _here)(words)
+    assert code == 0, f"tradewind {' '.join(words)}: status {code}\n{printed}\n{said}"
+    found: dict[str, Any] = json.loads(printed)
     return found
+
+
+def _in_a_process(words: Sequence[str]) -> tuple[int, str, str]:
+    done = subprocess.run([*_TRADEWIND, *words], capture_output=True, text=True, env=_environment(), check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def _here(words: Sequence[str]) -> tuple[int, str, str]:
+    printed, said = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(said):
+        for name in os.environ.keys() - _environment().keys():
+            patch.delenv(name)
+        return main(list(words)), printed.getvalue(), said.getvalue()
 
 
 def _environment() -> dict[str, str]:

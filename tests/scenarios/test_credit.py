@@ -20,7 +20,7 @@ FAST = ["train.epochs=3", "evaluate.bootstrap=20", "evaluate.examine=[fairness, 
 
 @pytest.mark.slow
 def test_an_application_is_refused_with_its_reasons_and_told_what_would_help(run_scenario):
-    lender = run_scenario("credit", changes=FAST)
+    lender = run_scenario("credit", changes=FAST, apart=True)
     assert {gate["name"] for gate in lender.outcome["gates"] if gate["passed"]} == {
         "roc_auc", "saving", "equalized_odds_difference",
     }  # fmt: skip

@@ -5,7 +5,8 @@ import pytest
 
 @pytest.fixture(scope="module")
 def shop(run_scenario):
-    return run_scenario("customer-service", changes=["train.epochs=4"])
+    quick = ["train.epochs=4", "evaluate.bootstrap=20", "evaluate.baselines=false", "evaluate.examine=[]"]
+    return run_scenario("customer-service", changes=quick)
 
 
 @pytest.mark.slow

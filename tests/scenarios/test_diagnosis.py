@@ -11,7 +11,8 @@ CASE = {"age": 61, "temperature": 38.4, "cough": "yes"}
 
 @pytest.mark.slow
 def test_a_scan_and_what_the_clinic_knows_are_answered_together(run_scenario):
-    clinic = run_scenario("diagnosis", changes=["evaluate.bootstrap=20"])
+    quick = ["evaluate.bootstrap=20", "evaluate.baselines=false", "evaluate.examine=[screening, uncertainty]"]
+    clinic = run_scenario("diagnosis", changes=quick)
     assert {gate["name"] for gate in clinic.outcome["gates"] if gate["passed"]} == {
         "ece",
         "roc_auc",

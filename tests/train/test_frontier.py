@@ -27,7 +27,8 @@ def loans(task="classification", target="paid", augment=None, robustness="none",
     if augment:
         source["augment"] = augment
     train = {"epochs": 3, "learning_rate": 0.01, "threads": 1, "robustness": robustness, **settings}
-    return Product(product="loans", task=task, data=source, train=train, evaluate={"fairness_least": 5})
+    model = {"tabular": "mlp", "width": 16, "depth": 1}
+    return Product(product="loans", task=task, data=source, model=model, train=train, evaluate={"fairness_least": 5})
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def draw(chart: Picture, *, label: str, name: str) -> str:
         .configure_legend(labelColor=TEXT, titleColor=TEXT, labelFontSize=11, orient="top", title=None, labelLimit=120)
         .configure_text(color=TEXT, fontSize=11)
     )  # fmt: skip
-    svg = vl_convert.vegalite_to_svg(json.dumps(styled.to_dict()), vl_version=_VERSION)
+    svg = vl_convert.vegalite_to_svg(json.dumps(styled.to_dict(validate=False)), vl_version=_VERSION)
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'(id="|url\(#|href="#)([A-Za-z_]+\d+)', rf"\1{name}-\2", svg)
     width = re.search(r'<svg[^>]*?\bwidth="([\d.]+)"', svg)

@@ -54,7 +54,7 @@ from tradewind.server.window_feed import Feeds
 from tradewind.tariff import Plan
 
 # How long a draining worker still answers on open connections, so that clients learn of it from a reply.
-_DRAIN_S = 1.0
+_DRAIN_S, _LOOK_S = 1.0, 0.05
 _KEEP_ALIVE_S = 75
 _SWITCH_S = 0.0002
 
@@ -221,7 +221,12 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for server in self.servers:
             loop.call_soon_threadsafe(server.close)
-        loop.call_soon_threadsafe(loop.call_later, _DRAIN_S, self._end)
+        loop.call_soon_threadsafe(loop.call_later, _LOOK_S, self._end_by, loop.time() + _DRAIN_S)
 
-    def _end(self) -> None:
-        self.should_exit = True
+    def _end_by(self, last_s: float) -> None:
+        """Ends as soon as nobody is connected, at the latest when open connections had their time to hear of it."""
+        loop = asyncio.get_running_loop()
+        if not self.server_state.connections or loop.time() >= last_s:
+            self.should_exit = True
+        else:
+            loop.call_later(_LOOK_S, self._end_by, last_s)
