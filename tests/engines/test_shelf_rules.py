@@ -116,3 +116,10 @@ def test_a_column_grows_without_changing_what_was_there():
     assert dear.between(1, 4).tolist() == [True, False, False, True]
     assert (kinds.among(["wear"]).tolist(), prices.between(1, 4).tolist()) == ([False, False], [True, False])
     assert more.joined(["hat"]).among(["hat"]).tolist() == [False, False, False, False, True]
+
+
+def test_a_missing_value_is_never_wanted():
+    kinds = column("tea", None, "", "cup")
+    for wanted, found in ((["tea"], [0]), (["tea", "cup"], [0, 3]), ([None, "tea", "cup"], [0, 3]), ([], [])):
+        assert np.flatnonzero(kinds.among(wanted)).tolist() == found
+    assert np.flatnonzero(kinds.joined(["cap", None]).among(["cap", "cup"])).tolist() == [3, 4]

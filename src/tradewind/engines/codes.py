@@ -116,7 +116,7 @@ class Codes:
                 for depth, found in zip(depths, ranks, strict=True):
                     found.append(rank_I[best[:depth]])
         quantiles = [int(np.quantile(np.concatenate(found), recall, method="higher")) for found in ranks]
-        return [max(depth, needed, _LEAST) for depth, needed in zip(depths, quantiles, strict=True)]
+        return [int(one) for one in np.maximum.accumulate(np.maximum(quantiles, [_LEAST, *depths[1:]]))]
 
 
 def _runtime() -> Any:

@@ -50,8 +50,13 @@ class Attribute:
         """Which items [I] have one of the values; a missing one is never wanted."""
         codes, numbers = self._coded
         keys = [category_key(one) for one in wanted]
-        found: NDArray[np.bool_] = np.isin(codes.rows, [numbers[key] for key in keys if key in numbers])
-        return found
+        chosen = [numbers[key] for key in keys if key in numbers]
+        if len(chosen) == 1:
+            one: NDArray[np.bool_] = codes.rows == chosen[0]
+            return one
+        is_wanted = np.zeros(len(numbers) + 1, np.bool_)  # the last is that of a missing value, whose code is -1
+        is_wanted[chosen] = True
+        return is_wanted.take(codes.rows, mode="wrap")
 
     def between(self, low: float, high: float) -> NDArray[np.bool_]:
         """Which items [I] lie in a range. Raises ValueError where the column holds words."""
