@@ -62,16 +62,23 @@ class Top:
     def _candidates(
         self, query_W: Floats, k: int, barred: Items, allowed: Mask | None, lifts_I: Floats | None
     ) -> Items | None:  # fmt: skip
-        """Places to be scored, each once; None for all. Codes know of no lifts: of items lifted alike the best are sought."""
+        """Places to be scored, each once; None for all. Codes know of no lifts: a few lifted items are scored all, of many lifted
+        alike the best are sought."""
         if allowed is not None and np.count_nonzero(allowed) <= _FEW:
             return _without(np.flatnonzero(allowed), barred)
         if self.codes is None:
             return None
+        if lifts_I is None:
+            return self._by_codes(query_W, k, barred, allowed)
+        lifted = np.flatnonzero(lifts_I != 0)
+        if len(lifted) <= _FEW:
+            rest = np.ones(len(self), np.bool_) if allowed is None else allowed.copy()
+            first = _without(lifted[rest[lifted]], barred)
+            rest[lifted] = False
+            places = self._by_codes(query_W, k, barred, rest)
+            return None if places is None else np.concatenate([first, places])
         found: list[Items] = []
-        for some in [allowed] if lifts_I is None else _alike(lifts_I, allowed):
-            if some is not None and np.count_nonzero(some) <= _FEW:
-                found.append(_without(np.flatnonzero(some), barred))
-                continue
+        for some in _alike(lifts_I, allowed):
             places = self._by_codes(query_W, k, barred, some)
             if places is None:
                 return None
