@@ -14,6 +14,7 @@ from tradewind.product import Product
 from tradewind.train.accelerators import ACCELERATORS, UTILISATION
 from tradewind.train.costs import Estimate, memory_of, operations, outcome
 from tradewind.train.estimate import estimate
+from tradewind.train.language_batches import learnt_batches
 from tradewind.train.language_plan import plan_of
 from tradewind.train.measure import Way, measure
 
@@ -44,6 +45,16 @@ def test_tokens_are_steps_times_batch_times_context(tmp_path):
     work = on(product(train=TRAIN | {"accumulate": 3}), text_corpus(tmp_path), tmp_path).work
     assert work.tokens == 50 * 3 * 4 * 32
     assert work.batches == 150
+
+
+def test_of_conversations_tokens_are_those_that_the_run_will_see(tmp_path):
+    corpus = chat_corpus(tmp_path)
+    asked = product(data={"source": "talks.jsonl", "format": "chat"}, model=MODEL | {"context": 256})
+    foreseen = on(asked, corpus, tmp_path).work
+    batches = learnt_batches(plan_of(asked, corpus), corpus)
+    seen = [batch.tokens.size for epoch in range(9) for batch in batches.epoch(epoch)][: foreseen.batches]
+    assert foreseen.tokens == pytest.approx(sum(seen), rel=0.1)
+    assert foreseen.tokens < 0.5 * 50 * 4 * 256  # as if each were as long as the context
 
 
 def test_operations_are_three_forward_passes_and_a_fourth_where_layers_are_computed_again(tmp_path):

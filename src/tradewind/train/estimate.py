@@ -20,6 +20,7 @@ from tradewind.train import language_model
 from tradewind.train.accelerators import accelerator
 from tradewind.train.costs import Estimate, Work, free_memory
 from tradewind.train.device import Precision, choose_device
+from tradewind.train.language_batches import learnt_batches, tokens_of_batch
 from tradewind.train.language_defaults import LanguageFacts, objective_of
 from tradewind.train.language_plan import Plan, plan_of, planned
 from tradewind.train.measure import Speed, measure, ways_of
@@ -33,6 +34,7 @@ _MOST_BYTES = 2 << 30  # that a measurement may take; at most half of what is fr
 # Before a tokeniser is trained its tokens can only be guessed: bytes of text behind one of them.
 _BYTES_PER_TOKEN = {"char": 1.0, "bpe": 3.6}
 _VOCABULARY = {"char": 200, "bpe": 16_000}
+_ROW_TOKENS = 300  # a conversation of a customer and an answer, about
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,15 @@ def estimate(
     if product.task != "generation":
         raise ModelError(f"Estimates are made for generation, not for {product.task}.", code="estimate_task",
                          where="task", hint="Runs of this task tell the time left while they go.")  # fmt: skip
+    tokens: int | None
     if corpus is not None:
         plan = plan_of(product, corpus)
+        tokens = tokens_of_batch(learnt_batches(plan, corpus))
     else:
         plan = _guessed(product, base)
+        tokens = _guessed_batch(plan)
     device = choose_device(product.train.device)
-    work = plan.work(device)
+    work = plan.work(device, tokens_per_batch=tokens)
     if machine is not None:
         found = Estimate.on(work, accelerator(machine), hour=hour)
     else:
@@ -132,6 +137,14 @@ def _guessed(product: Product, base: Path) -> Plan:
     held, test = (share if isinstance(share := part, float) else 0.0
                   for part in (product.data.split.validation, product.data.split.test))  # fmt: skip
     learnt = int(tokens * (1 - test) * (1 - held))
-    rows = max(1, learnt // 300)  # a conversation of a customer and an answer, about
+    rows = max(1, learnt // _ROW_TOKENS)
     facts = LanguageFacts(kind, learnt, rows, 512, held_tokens=max(1, int(tokens * (1 - test) * held)))  # type: ignore[arg-type]
     return planned(product, facts, objective=objective_of(product, kind=kind), vocabulary=vocabulary)
+
+
+def _guessed_batch(plan: Plan) -> int | None:
+    """Tokens of a batch of conversations; None for windows, which are all as long as the context."""
+    if plan.objective not in ("sft", "dpo"):
+        return None
+    assert isinstance(plan.product.train.batch, int)
+    return (2 if plan.objective == "dpo" else 1) * plan.product.train.batch * min(plan.context, _ROW_TOKENS)

@@ -28,7 +28,7 @@ from tradewind.release.golden import recombined
 from tradewind.train import language_model
 from tradewind.train.costs import Estimate, outcome
 from tradewind.train.device import Precision, autocast, choose_device, reproducible
-from tradewind.train.language_defaults import evaluations
+from tradewind.train.language_batches import learnt_batches, tokens_of_batch
 from tradewind.train.language_model import LanguageModule, uncompiled
 from tradewind.train.language_plan import HELD_SHARE, HELD_TOKENS, Plan, longest_of, plan_of, splits_of
 from tradewind.train.language_samples import Samples, prompts_of, write_golden
@@ -140,8 +140,8 @@ class _Fitting:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.settings.seed)
             self.model: LanguageModule = language_model.build(plan.base, plan.product, device)
-        self.batches = self._batches()
-        self.work = plan.work(device, tokens_per_batch=self._tokens_of_batch())
+        self.batches: Any = learnt_batches(plan, corpus)
+        self.work = plan.work(device, tokens_per_batch=tokens_of_batch(self.batches))
         self.speed = speed_of(
             self.model, plan, self.work, path=folder / "environment.json", device=device,
             one_shape=isinstance(self.batches, Windows),
@@ -190,29 +190,6 @@ class _Fitting:
         }  # fmt: skip
 
     # ---------------------------------------------------------------- its parts
-
-    def _batches(self) -> Any:
-        plan, settings = self.plan, self.settings
-        assert isinstance(settings.batch, int)
-        assert isinstance(settings.steps, int)
-        if plan.objective == "dpo":
-            pairs = self.corpus.pairs("train")
-            return Preferences(pairs, length=plan.context, size=settings.batch, seed=settings.seed, shuffle=True)
-        if plan.objective == "sft":
-            return Conversations(self.split, length=plan.context, size=settings.batch, seed=settings.seed, shuffle=True)
-        steps = math.ceil(settings.steps / evaluations(settings.steps)) * settings.accumulate
-        return Windows(
-            self.split, length=plan.context, size=settings.batch, steps=steps, seed=settings.seed, shuffle=True
-        )
-
-    def _tokens_of_batch(self) -> int:
-        """Tokens of one batch, padding included: exact for windows, the mean of an epoch otherwise."""
-        if isinstance(self.batches, Windows):
-            return self.batches.size * self.batches.length
-        seen: list[int] = [
-            sum(side.tokens.size for side in _sides(batch)) for batch in islice(self.batches.epoch(0), 50)
-        ]
-        return max(1, round(sum(seen) / len(seen)))
 
     def _held(self, *, share: float, least: int) -> Held:
         """Batches of the validation split worth at least `least` tokens, or `share` of those trained on."""
@@ -284,7 +261,3 @@ class _First:
 
     def epoch(self, n: int, start: int = 0) -> Iterator[Any]:
         return islice(self._source.epoch(n, start), max(0, self._count - start))
-
-
-def _sides(batch: Any) -> tuple[Any, ...]:
-    return (batch.chosen, batch.rejected) if hasattr(batch, "chosen") else (batch,)
