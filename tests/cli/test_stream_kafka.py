@@ -92,9 +92,10 @@ def test_the_real_client_reads_and_commits():
     assert place.offset == 2
 
 
-def test_a_broker_that_is_not_there_is_told(monkeypatch):
+def test_a_broker_that_is_not_there_is_told_by_us_alone(monkeypatch, capfd):
     pytest.importorskip("confluent_kafka")
     monkeypatch.setattr("tradewind.cli.stream_kafka._ANSWER_S", 0.2)
     with pytest.raises(EnvironmentFailure) as caught:
         open_topic("kafka://127.0.0.1:9/payments", once=True, pause=lambda s: True, say=print)
     assert caught.value.code == "environment.kafka_unreachable"
+    assert "rdkafka" not in capfd.readouterr().err

@@ -58,7 +58,7 @@ def test_texts_are_translated_in_order_with_the_terms_that_were_kept(client):
     assert first["text"] == "Drachen red one"
     assert first["terms"] == [{"source": "kite", "translation": "Drachen", "kept": True, "how": "written"}]
     assert (second["text"], second["terms"]) == ("", [])
-    assert (reply["release"], reply["usage"]) == ("v3", {"units": 2, "rows": 2})
+    assert (reply["release"], reply["usage"]) == ("v3", {"units": 1, "rows": 1})
 
 
 def test_terms_of_a_request_go_before_those_of_the_release(client):
@@ -76,9 +76,18 @@ def test_terms_of_a_request_go_before_those_of_the_release(client):
 )
 def test_plans_count_texts_characters_or_tokens(client, gate, product, by_meter):
     before = dict(gate.by_meter)
-    reply = ask(client, model=product, texts=["one two", "four"])
+    reply = ask(client, model=product, texts=["one two", "four", "", " \n"])  # of what says nothing, nothing is charged
     assert reply.json()["usage"] == {"units": sum(by_meter.values()), **by_meter}
     assert {name: gate.by_meter[name] - before.get(name, 0) for name in by_meter} == by_meter
+    assert gate.reserved == {}
+
+
+@pytest.mark.parametrize("product", ["by-text", "by-character", "by-token"])
+def test_a_request_of_nothing_is_answered_and_costs_nothing(client, gate, product):
+    before = dict(gate.by_meter)
+    reply = ask(client, model=product, text="")
+    assert (reply.status_code, reply.json()["translations"][0]["text"], reply.json()["usage"]["units"]) == (200, "", 0)
+    assert sum(gate.by_meter.values()) == sum(before.values())
     assert gate.reserved == {}
 
 

@@ -140,7 +140,7 @@ class ConfluentTopic:
         self.leaving: Callable[[], None] = lambda: None
         self._client, self._say, self._told = client, say, ""
         given = {
-            "bootstrap.servers": hosts, "group.id": group, "auto.offset.reset": "earliest", **settings,
+            "bootstrap.servers": hosts, "group.id": group, "auto.offset.reset": "earliest", "log_level": "0", **settings,
             "enable.auto.commit": False, "enable.auto.offset.store": False, "error_cb": self._tell,
         }  # fmt: skip
         try:

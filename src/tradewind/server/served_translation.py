@@ -109,16 +109,19 @@ class ServedTranslator(ServedRows):
         """The most units that the texts can come to."""
         if self.unit == "token":
             return sum(one.source_tokens + one.most for one in asks)
-        return sum(map(len, texts)) if self.unit == "character" else len(texts)
+        return sum(map(self._units, texts))
+
+    def _units(self, text: str) -> int:
+        """Of one text, where texts or characters are counted. One that says nothing comes back as it is, for nothing."""
+        return 0 if not text.strip() else len(text) if self.unit == "character" else 1
 
     def used(self, texts: Sequence[str], asks: Sequence[Ask], found: Sequence[Translation]) -> dict[str, int]:
         """Units by meter. Tokens of terms that were put in beyond what was reserved cost nothing."""
-        if self.unit == "token":
-            written = sum(min(ask.most, one.target_tokens) for ask, one in zip(asks, found, strict=True))
-            return {METER_PROMPT: sum(ask.source_tokens for ask in asks), METER_COMPLETION: written}
-        if self.unit == "character":
-            return {METER_CHARACTERS: sum(map(len, texts))}
-        return {METER_ROWS: len(texts)}
+        if self.unit != "token":
+            return {METER_CHARACTERS if self.unit == "character" else METER_ROWS: sum(map(self._units, texts))}
+        told = [(ask, one) for text, ask, one in zip(texts, asks, found, strict=True) if text.strip()]
+        written = sum(min(ask.most, one.target_tokens) for ask, one in told)
+        return {METER_PROMPT: sum(ask.source_tokens for ask, _ in told), METER_COMPLETION: written}
 
     def facts(self) -> Mapping[str, Any]:
         facts = self.engine.facts
