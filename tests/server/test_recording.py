@@ -1,6 +1,7 @@
 """What a product keeps of its requests ends up sealed in the database, without the reply waiting for it."""
 
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -21,13 +22,20 @@ CLOCK = FixedClock(datetime(2026, 3, 10, 12, tzinfo=UTC))
 ROW = {"x0": 1.0, "plan": "专业"}
 
 
-@pytest.fixture
-def database(tmp_path):
-    database = Database.open(f"sqlite:///{tmp_path / 'business.sqlite'}", clock=CLOCK)
+@contextmanager
+def books(path, clock=CLOCK):
+    """A database with the account of the key."""
+    database = Database.open(f"sqlite:///{path}", clock=clock)
     with database.writing() as connection:
         connection.execute(insert(accounts).values(id="acc_1", name="one", created_ms=0))
     yield database
     database.close()
+
+
+@pytest.fixture
+def database(tmp_path):
+    with books(tmp_path / "business.sqlite") as database:
+        yield database
 
 
 @pytest.fixture

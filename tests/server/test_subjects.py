@@ -1,14 +1,13 @@
 """What a request says of whom it is about is kept as a hash beside what is stored, so that erasing finds it."""
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from tests.server.test_recording import CLOCK, ROW
+from tests.server.test_recording import ROW, books
 from tradewind.business import requests
-from tradewind.business.database import Database
 from tradewind.business.people import StoredRequests
-from tradewind.business.tables import accounts, request_subjects
+from tradewind.business.tables import request_subjects
 from tradewind.privacy.retention import Retention
 from tradewind.privacy.subjects import Subject, SubjectKey
 from tradewind.privacy.vault import Vault
@@ -20,11 +19,8 @@ from tradewind.server.subjects import HEADER, Subjects
 
 @pytest.fixture
 def database(tmp_path):
-    database = Database.open(f"sqlite:///{tmp_path / 'business.sqlite'}", clock=CLOCK)
-    with database.writing() as connection:
-        connection.execute(insert(accounts).values(id="acc_1", name="one", created_ms=0))
-    yield database
-    database.close()
+    with books(tmp_path / "business.sqlite") as database:
+        yield database
 
 
 @pytest.fixture

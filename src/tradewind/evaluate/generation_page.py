@@ -21,7 +21,6 @@ _LINES = {
     "perplexity": 5,
     "longest_verbatim": 0,
 }  # figures of another size: significant digits, or none after the point
-_ENDS = ("value", "low", "high")
 _NONE: Json = {}
 
 
@@ -41,11 +40,7 @@ class _Page(LeadPage):
     """What the template asks for: formatted numbers, chosen rows, drawn pictures."""
 
     def __init__(self, report: Json, words: LanguageStrings, draw: Callable[..., str]) -> None:
-        self.report, self.words, self._draw = report, words, draw
-        self.primary: str = report["primary"]
-        self.measure: str = report["measure"]
-        self.headline: Json = report["figures"]["test"][self.primary]
-        self.failed = [gate for gate in report["gates"] if not gate["passed"]]
+        super().__init__(report, words, draw, leading=report["measure"])
         self.model: Json = report["model"]
         self.data: Json = report["data"]
         self.names = list(report["figures"]["test"])
@@ -82,24 +77,9 @@ class _Page(LeadPage):
     # ------------------------------------------------------------ chosen rows
 
     @property
-    def predictors(self) -> list[Json]:
-        """The model and each baseline: figures, difference, verdict and how it was fitted."""
-        notes = self.report["baseline_notes"]
-        own = {"name": "model", "figures": self.report["figures"]["test"], "difference": None, "verdict": "",
-               "note": self.model.get("name", "")}  # fmt: skip
-        others = [
-            {
-                "name": one["name"], "figures": one["figures"], "difference": one["differences"][self.measure],
-                "verdict": one["verdict"], "note": self.words.reason(notes.get(one["name"], _NONE).get("how", "")),
-            }
-            for one in self.report["baselines"]
-        ]  # fmt: skip
-        return [own, *others]
-
-    @property
     def columns(self) -> list[str]:
         """Figures that predictors are compared in, the leading one first."""
-        return [self.measure, *[name for name in ("bits_per_byte", "loss", "perplexity") if name != self.measure]]
+        return [self.leading, *[name for name in ("bits_per_byte", "loss", "perplexity") if name != self.leading]]
 
     @property
     def further(self) -> list[str]:
@@ -132,20 +112,6 @@ class _Page(LeadPage):
         return [(name, value) for name, value in found if value != DASH]
 
     # ------------------------------------------------------------ pictures
-
-    @property
-    def comparison(self) -> str:
-        """Dots with intervals: the leading figure of the model and each baseline."""
-        rows = [
-            {"name": self.words(one["name"]), **{end: one["figures"][self.measure][end] for end in _ENDS}}
-            for one in self.predictors
-            if one["figures"][self.measure]["value"] is not None
-        ]
-        rows = [row if row["low"] is not None else {**row, "low": row["value"], "high": row["value"]} for row in rows]
-        if len(rows) < 2:
-            return ""
-        label = self.words.figure(self.measure)
-        return self._draw(pictures.whiskers(rows, x=label), label=f"{self.words('worth')} {label}", name="whiskers")
 
     @property
     def charts(self) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""What the pages of all reports stand on: how a template is found, and how a figure is written.
+"""What the pages of all reports stand on: how a template is found, how a figure is written, what is set beside the model.
 
 Not here: any page (`page.py`, `generation_page.py`, `recommendation_page.py`), nor words.
 """
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from tradewind.evaluate import pictures
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -66,10 +68,15 @@ class CostPage:
 
 
 class LeadPage(CostPage, ABC):
-    """A page whose headline is a lead over the best baseline. `words` are its strings, with `figure`, `language` and a call."""
+    """A page whose headline is a lead over the best baseline. `words` are its strings, with `figure`, `language` and a call;
+    `leading` is the figure in which predictors are compared, the headline's own unless the report says another."""
 
-    words: Any
-    primary: str
+    def __init__(self, report: Json, words: Any, draw: Callable[..., str], *, leading: str = "") -> None:
+        self.report, self.words, self._draw = report, words, draw
+        self.primary: str = report["primary"]
+        self.leading: str = leading or self.primary
+        self.headline: Json = report["figures"]["test"][self.primary]
+        self.failed = [gate for gate in report["gates"] if not gate["passed"]]
 
     @abstractmethod
     def number(self, value: float | None, name: str = "", *, signed: bool = False) -> str:
@@ -102,6 +109,35 @@ class LeadPage(CostPage, ABC):
             "low": self.number(ends[0]), "high": self.number(ends[1]), "figure": self.words.figure(self.primary),
         }  # fmt: skip
         return kind, self.words(f"verdict_{kind}", **values)
+
+    @property
+    def predictors(self) -> list[Json]:
+        """The model and each baseline: figures, difference, verdict and how it was learnt."""
+        notes = self.report["baseline_notes"]
+        own = {"name": "model", "figures": self.report["figures"]["test"], "difference": None, "verdict": "",
+               "note": self.report["model"].get("name", "")}  # fmt: skip
+        others = [
+            {
+                "name": one["name"], "figures": one["figures"], "difference": one["differences"][self.leading],
+                "verdict": one["verdict"], "note": self.words.reason(notes.get(one["name"], {}).get("how", "")),
+            }
+            for one in self.report["baselines"]
+        ]  # fmt: skip
+        return [own, *others]
+
+    @property
+    def comparison(self) -> str:
+        """Dots with intervals: the leading figure of the model and each baseline."""
+        found = [(one["name"], one["figures"][self.leading]) for one in self.predictors]
+        rows = []
+        for name, figure in found:
+            if (value := figure["value"]) is not None:
+                low, high = (value if figure["low"] is None else figure[end] for end in ("low", "high"))
+                rows.append({"name": self.words(name), "value": value, "low": low, "high": high})
+        if len(rows) < 2:
+            return ""
+        label = self.words.figure(self.leading)
+        return self._draw(pictures.whiskers(rows, x=label), label=f"{self.words('worth')} {label}", name="whiskers")
 
 
 def drawn(draw: Callable[..., str], with_pictures: bool) -> Callable[..., str]:

@@ -146,14 +146,15 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], *, x: str
     return alt.layer(*layers).properties(width=side, height=side if len(classes) != 2 else 150)
 
 
+_BESIDE_DOTS = alt.Axis(domain=False, ticks=False, labelPadding=8)  # a dot at the axis touches no name
+
+
 def whiskers(rows: Sequence[Json], *, x: str) -> Picture:
     """One figure per predictor as a dot with its interval; the first row stands out."""
     names = [row["name"] for row in rows]
     data = [{**row, "own": at == 0} for at, row in enumerate(rows)]
     own = alt.condition("datum.own", alt.value(SERIES[0]), alt.value(FAINT))
-    base = alt.Chart(_data(data)).encode(
-        y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(domain=False, ticks=False)), color=own
-    )
+    base = alt.Chart(_data(data)).encode(y=alt.Y("name:N", sort=names, title=None, axis=_BESIDE_DOTS), color=own)
     place = alt.X("value:Q", title=x, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=4))
     bars = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=x), x2="high:Q")
     dots = base.mark_circle(size=70, opacity=1).encode(x=place)
@@ -164,9 +165,7 @@ def groups(rows: Sequence[Json], *, x: str) -> Picture:
     """One rate of each group (name, value, low, high, enough) as a dot with its interval, from 0 on; grey where rows are few."""
     names = [row["name"] for row in rows]
     colour = alt.condition("datum.enough", alt.value(SERIES[0]), alt.value(FAINT))
-    base = alt.Chart(_data(rows)).encode(
-        y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(domain=False, ticks=False)), color=colour
-    )
+    base = alt.Chart(_data(rows)).encode(y=alt.Y("name:N", sort=names, title=None, axis=_BESIDE_DOTS), color=colour)
     place = alt.X("value:Q", title=x, scale=alt.Scale(zero=True, nice=True), axis=alt.Axis(tickCount=3))
     bars = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=x), x2="high:Q")
     dots = base.mark_circle(size=70, opacity=1).encode(x=place)

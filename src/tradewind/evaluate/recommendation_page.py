@@ -15,8 +15,6 @@ from tradewind.evaluate.page_ground import DASH, Json, LeadPage, drawn, template
 from tradewind.evaluate.ranking import BY_USER, OF_LISTS, SAMPLED
 from tradewind.evaluate.recommendation_words import RecommendationStrings
 
-_ENDS = ("value", "low", "high")
-
 
 def render(report: Json, *, language: str, with_pictures: bool = True) -> str:
     """The page as HTML text, self-contained. Without pictures the words and numbers alone, for `verify`."""
@@ -34,10 +32,7 @@ class _Page(LeadPage):
     """What the template asks for: formatted numbers, chosen rows, drawn pictures."""
 
     def __init__(self, report: Json, words: RecommendationStrings, draw: Callable[..., str]) -> None:
-        self.report, self.words, self._draw = report, words, draw
-        self.primary: str = report["primary"]
-        self.headline: Json = report["figures"]["test"][self.primary]
-        self.failed = [gate for gate in report["gates"] if not gate["passed"]]
+        super().__init__(report, words, draw)
         self.at: list[int] = sorted(set(report["settings"]["at"]))
         self.k = int(self.primary.partition("@")[2])
         self.by_user, self.of_lists = BY_USER, OF_LISTS
@@ -62,21 +57,6 @@ class _Page(LeadPage):
         ]  # fmt: skip
 
     @property
-    def predictors(self) -> list[Json]:
-        """The model and each baseline: figures, difference, verdict and how it was fitted."""
-        notes = self.report["baseline_notes"]
-        own = {"name": "model", "figures": self.report["figures"]["test"], "difference": None, "verdict": "",
-               "note": self.report["model"].get("name", "")}  # fmt: skip
-        others = [
-            {
-                "name": one["name"], "figures": one["figures"], "difference": one["differences"][self.primary],
-                "verdict": one["verdict"], "note": self.words.reason(notes.get(one["name"], {}).get("how", "")),
-            }
-            for one in self.report["baselines"]
-        ]  # fmt: skip
-        return [own, *others]
-
-    @property
     def slices(self) -> list[tuple[str, list[Json]]]:
         """Slices under what they are cut by."""
         kinds = list(dict.fromkeys(one["of"] for one in self.report["slices"]))
@@ -97,19 +77,6 @@ class _Page(LeadPage):
         return [(name, value) for name, value in found if value != DASH]
 
     # ------------------------------------------------------------ pictures
-
-    @property
-    def comparison(self) -> str:
-        """Dots with intervals: the first figure of the model and each baseline."""
-        rows = [
-            {"name": self.words(one["name"]), **{end: one["figures"][self.primary][end] for end in _ENDS}}
-            for one in self.predictors
-        ]
-        rows = [row if row["low"] is not None else {**row, "low": row["value"], "high": row["value"]} for row in rows]
-        if len(rows) < 2:
-            return ""
-        label = self.words.figure(self.primary)
-        return self._draw(pictures.whiskers(rows, x=label), label=f"{self.words('worth')} {label}", name="whiskers")
 
     @property
     def charts(self) -> list[dict[str, str]]:

@@ -14,7 +14,6 @@ from tradewind.evaluate import pictures
 from tradewind.evaluate.page_ground import DASH, Json, LeadPage, drawn, template
 from tradewind.evaluate.translation_words import TranslationStrings
 
-_ENDS = ("value", "low", "high")
 _SCORES = ("bleu", "chrf", "length_ratio")
 _SHARES = ("terms_kept", "cut", "empty", "copied", "repeated", "shared")
 
@@ -35,10 +34,7 @@ class _Page(LeadPage):
     """What the template asks for: formatted numbers, chosen rows, drawn pictures."""
 
     def __init__(self, report: Json, words: TranslationStrings, draw: Callable[..., str]) -> None:
-        self.report, self.words, self._draw = report, words, draw
-        self.primary: str = report["primary"]
-        self.headline: Json = report["figures"]["test"][self.primary]
-        self.failed = [gate for gate in report["gates"] if not gate["passed"]]
+        super().__init__(report, words, draw)
         self.scores = _SCORES
 
     # ------------------------------------------------------------ numbers
@@ -56,21 +52,6 @@ class _Page(LeadPage):
         return DASH if size is None else f"{size / 1e6:.1f} MB"
 
     # ------------------------------------------------------------ chosen rows
-
-    @property
-    def predictors(self) -> list[Json]:
-        """The model and each baseline: figures, difference, verdict and how it was learnt."""
-        notes = self.report["baseline_notes"]
-        own = {"name": "model", "figures": self.report["figures"]["test"], "difference": None, "verdict": "",
-               "note": self.report["model"].get("name", "")}  # fmt: skip
-        others = [
-            {
-                "name": one["name"], "figures": one["figures"], "difference": one["differences"][self.primary],
-                "verdict": one["verdict"], "note": self.words.reason(notes.get(one["name"], {}).get("how", "")),
-            }
-            for one in self.report["baselines"]
-        ]  # fmt: skip
-        return [own, *others]
 
     @property
     def shares(self) -> list[str]:
@@ -96,19 +77,6 @@ class _Page(LeadPage):
         return [(name, value) for name, value in found if value != DASH]
 
     # ------------------------------------------------------------ pictures
-
-    @property
-    def comparison(self) -> str:
-        """Dots with intervals: the first figure of the model and each baseline."""
-        rows = [
-            {"name": self.words(one["name"]), **{end: one["figures"][self.primary][end] for end in _ENDS}}
-            for one in self.predictors
-        ]
-        rows = [row if row["low"] is not None else {**row, "low": row["value"], "high": row["value"]} for row in rows]
-        if len(rows) < 2:
-            return ""
-        label = self.words.figure(self.primary)
-        return self._draw(pictures.whiskers(rows, x=label), label=f"{self.words('worth')} {label}", name="whiskers")
 
     @property
     def charts(self) -> list[dict[str, str]]:
