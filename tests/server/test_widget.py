@@ -188,3 +188,34 @@ def test_the_script_and_its_page_come_from_this_server_alone(site):
     for text in (script.text, page.text):
         links = {word.split("://")[1].split("/")[0] for word in text.split('"') if word.startswith("http")}
         assert links <= {"HOST"}
+
+
+def test_people_take_over_on_a_page_of_their_own_in_two_languages(browser, site):
+    chat = site.begin()
+    site.say(chat, f"I want to complain about order TW-123456 {EVIL}")
+    context = browser.new_context(locale="en-GB")
+    context.set_default_timeout(30_000)
+    made = context.new_page()
+    troubles = []
+    made.on("pageerror", lambda error: troubles.append(str(error)))
+    made.goto(f"{str(site.client.base_url).rstrip('/')}/handoff")
+    made.get_by_label("API key").fill("tw_live_wrong")
+    made.get_by_label("Your name").fill("Li")
+    made.get_by_role("button", name="Enter").click()
+    assert "not known" in made.get_by_role("alert").inner_text()
+    made.get_by_label("API key").fill(site.key)
+    made.get_by_role("button", name="Enter").click()
+    made.get_by_role("button", name="complain about order").click()
+    assert "TW-123456" in made.locator("dl").inner_text()
+    made.get_by_role("button", name="Take it").click()
+    made.get_by_role("textbox").fill("Li here, I look into it.")
+    made.get_by_role("button", name="Send").click()
+    made.get_by_text("Li here, I look into it.").wait_for()
+    assert site.ask("GET", f"/v1/conversations/{chat['id']}")["messages"][-1]["text"] == "Li here, I look into it."
+    made.get_by_label("Language").select_option("zh")
+    made.get_by_role("button", name="结束对话").click()
+    made.get_by_text("该对话已不再等待").wait_for()
+    assert site.ask("GET", f"/v1/conversations/{chat['id']}")["status"] == "closed"
+    assert made.evaluate("window.hacked") is None
+    assert troubles == []
+    context.close()

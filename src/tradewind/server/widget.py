@@ -1,5 +1,5 @@
-"""`/widget.js`, the chat window for somebody's page, and `/widget`, a page to try it. Not here: the window itself
-(`widget.js`), what it asks (`conversations.py`).
+"""`/widget.js`, the chat window for somebody's page, `/widget`, a page to try it, and `/handoff`, the page of the people who take
+over. Not here: the window itself (`widget.js`), what they ask (`conversations.py`, `handoffs.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from starlette.responses import HTMLResponse, Response
 router = APIRouter(tags=["conversations"])
 
 _SCRIPT = files("tradewind.server").joinpath("widget.js").read_bytes()
-_PAGE = files("tradewind.server").joinpath("widget.html").read_text(encoding="utf-8")
+_PAGE, _PEOPLE = (
+    files("tradewind.server").joinpath(name).read_text(encoding="utf-8") for name in ("widget.html", "handoff.html")
+)
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -31,7 +33,17 @@ def script() -> Response:
 
 @router.get("/widget", include_in_schema=False)
 def page() -> HTMLResponse:
+    return _shown(_PAGE)
+
+
+@router.get("/handoff", include_in_schema=False)
+def people() -> HTMLResponse:
+    """Anybody may load it: what it shows, it asks with the key that is typed in."""
+    return _shown(_PEOPLE)
+
+
+def _shown(content: str) -> HTMLResponse:
     headers = {
         "content-security-policy": _PAGE_POLICY, "x-content-type-options": "nosniff", "referrer-policy": "no-referrer",
     }  # fmt: skip
-    return HTMLResponse(_PAGE, headers=headers)
+    return HTMLResponse(content, headers=headers)
