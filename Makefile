@@ -87,7 +87,7 @@ fairness: install  ## fair training on $(DATA) beside fairlearn's ExponentiatedG
 speech: install  ## log-mel spectra beside torch and transformers, commands beside simple models
 	$(BIN)/python benchmarks/audio.py
 
-service: install  ## new intents by a few examples, search over 100,000 passages, how well it finds
+service: install  ## new intents by a few examples, search over 100,000 passages, how well it finds, when it answers
 	$(BIN)/python benchmarks/service.py --data $(DATA)
 
 recommend: install  ## a recommender on $(DATA) beside simple ones, the best of a million items, seconds an epoch

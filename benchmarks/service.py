@@ -1,6 +1,7 @@
-"""Customer service in figures: new intents by a few examples, search over 100,000 passages, and how well it finds.
+"""Customer service in figures: new intents by a few examples, search over 100,000 passages, how well it finds, and from when on
+what was found answers.
 
-    TRADEWIND_ENCODER=FOLDER python benchmarks/service.py --data ../shared/data [--only few-shot,retrieval,quality]
+    TRADEWIND_ENCODER=FOLDER python benchmarks/service.py --data ../shared/data [--only few-shot,retrieval,quality,passage]
 
 The folder is a Hugging Face text encoder of MiniLM's class. Without it few-shot is left out, and the rest goes by latent semantic
 analysis. One core. Each line stands beside a plain way to do the same: logistic regression on the same vectors, scikit-learn's
@@ -28,12 +29,14 @@ from tradewind.cli.knowledge_encoder import bring, digest_of
 from tradewind.data import knowledge_index as index
 from tradewind.engines.retrieval import Blend, Knowledge
 from tradewind.engines.vectors import EncoderVectors, LsaVectors, TextVectors
+from tradewind.evaluate.retrieval import settle_bound
 from tradewind.features.passages import Document, Passage
 from tradewind.features.prototypes import Space, means, parts
 
 PASSAGES, QUESTIONS, BAR_MS = 100_000, 300, 20.0
 EACH_TRAIN, TEST = 40, 1000
 WAYS, EPISODES, BAR = 10, 500, 0.80
+LEFT_OUT, ASKED, BOUNDS = 15, 500, (0.35, 0.5)
 Floats = NDArray[np.float32]
 
 
@@ -197,6 +200,49 @@ def told(ranks: Sequence[int]) -> str:
     return f"recall@1 {share[1]:.4f}, recall@5 {share[5]:.4f}, MRR {np.where(rank_n > 0, 1 / np.maximum(rank_n, 1), 0).mean():.4f}"
 
 
+# ---------------------------------------------------------------- answering
+
+
+def passage(data: Path, maker: TextVectors | None, work: Path) -> None:
+    """Questions to a knowledge base that lacks some intents of banking77: what the first passage answers from a bound on. `auto`
+    is settled by messages of the missing intents, as if something else answered those."""
+    train, test = (rows(data / "banking77" / name) for name in ("train.csv", "test.csv"))
+    draw = np.random.default_rng(0)
+    intents = draw.permutation(sorted({row["category"] for row in train}))
+    missing = set(intents[:LEFT_OUT].tolist())
+    asked = [test[place] for place in draw.permutation(len(test))[:ASKED]]
+    others = [row["text"] for row in train if row["category"] in missing]
+    elsewhere = [others[place] for place in draw.permutation(len(others))[:ASKED]]
+    there_N = np.array([row["category"] not in missing for row in asked])
+    print(
+        f"passage, banking77: {len(intents) - LEFT_OUT} intents in the knowledge base, {len(asked)} questions, {there_N.sum()} of "
+        f"intents that it has; right, wrong (shares of these); answered though not in it (of the other {(~there_N).sum()})",
+        flush=True,
+    )
+    for name, vectors in {"LSA": None, **({"encoder": maker} if maker is not None else {})}.items():
+        for each in (1, 5):
+            kept = [
+                row
+                for one in intents[LEFT_OUT:].tolist()
+                for row in [row for row in train if row["category"] == one][:each]
+            ]
+            base = built(work / f"passages-{name}-{each}", [row["text"] for row in kept], vectors, None)
+            found = [base.search(row["text"], k=3) for row in asked]
+            sure_N = np.array([hits[0].confidence if hits else 0.0 for hits in found])
+            right_N = np.array([
+                bool(hits) and kept[int(hits[0].document)]["category"] == row["category"]
+                for hits, row in zip(found, asked, strict=True)
+            ])  # fmt: skip
+            best = [max((hit.confidence for hit in base.search(text, k=3)), default=0.0) for text in elsewhere]
+            settled = settle_bound(np.array(best))
+            for bound in (*BOUNDS, settled):
+                said_N = sure_N >= bound
+                right, wrong = (float((said_N & there_N & one).sum() / there_N.sum()) for one in (right_N, ~right_N))
+                stray = float((said_N & ~there_N).sum() / (~there_N).sum())
+                label = f"auto, {bound:g}" if bound == settled else f"{bound:g}"
+                print(f"  {name:8} {each} a intent, bound {label:12} {right:.3f}, {wrong:.3f}; {stray:.3f}", flush=True)
+
+
 # ---------------------------------------------------------------- speed
 
 
@@ -275,7 +321,7 @@ def latencies(run: Callable[[str], object], asked: Sequence[str]) -> list[float]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--only", default="few-shot,quality,retrieval")
+    parser.add_argument("--only", default="few-shot,quality,retrieval,passage")
     arguments = parser.parse_args()
     only = arguments.only.split(",")
     some = bank(arguments.data)
@@ -283,7 +329,7 @@ def main() -> None:
         work = Path(folder)
         maker = encoder(work)
         train = test = None
-        if maker is not None:
+        if maker is not None and only != ["passage"]:
             started = time.perf_counter()
             train, test = vectors_of(maker, some.texts), vectors_of(maker, some.asked)
             each = (time.perf_counter() - started) / (len(some.texts) + len(some.asked))
@@ -297,6 +343,8 @@ def main() -> None:
             quality(some, maker, train, arguments.data, work)
         if "retrieval" in only:
             retrieval(some, maker, train, work)
+        if "passage" in only:
+            passage(arguments.data, maker, work)
 
 
 if __name__ == "__main__":
