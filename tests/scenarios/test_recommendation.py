@@ -48,6 +48,10 @@ def test_the_next_item_follows_events_rules_and_reasons(shop):
         assert client.post("/v1/items", json=brought).json()["passed_over"] == 1
         tents = first(shop, client, history=["i0000"], k=100, where={"hobby": "camping"})["items"]
         assert "new tent" in [one["item"] for one in tents]
+        shelf = {"model": "shop-next-item"}
+        assert client.get("/v1/items", params=shelf).json() == {"items": brought["items"], "next": None}
+        assert client.delete("/v1/items/new%20tent", params=shelf).json() == {"removed": "new tent"}
+        assert first(shop, client, history=["new tent"])["unknown"] == ["new tent"]
         wrong = client.post(
             "/v1/items", json={"model": "shop-next-item", "items": [{"item": "x", "columns": {"hobbi": 1}}]}
         )
@@ -61,7 +65,7 @@ def test_the_next_item_follows_events_rules_and_reasons(shop):
         ):
             reply = client.post("/v1/predict", json={"model": "shop-next-item", "inputs": [row]})
             assert (reply.status_code, reply.json()["error"]["param"]) == (400, place)
-        assert client.get("/v1/usage").json()["units"] == 8
+        assert client.get("/v1/usage").json()["units"] == 9
         shown = client.get("/v1/models/shop-next-item").json()
         assert (shown["task"], shown["items"] > 300) == ("recommendation", True)
         told = client.get("/openapi.json").json()
