@@ -55,6 +55,26 @@ def test_an_erased_person_is_gone_from_every_worker_and_from_the_disk_in_every_s
     assert not any(b"secret-item" in path.read_bytes() for path in folder.iterdir())
 
 
+def test_an_erased_person_leaves_the_disk_though_another_worker_rewrites_it_first(tmp_path, monkeypatch):
+    erasing, other = SessionFeed(tmp_path, KEY), SessionFeed(tmp_path, KEY)
+    erasing.accept_events([*events("secret-item"), *events("b", user="bob")])
+    other.history("bob")
+    rewrite, asked = erasing._log.compact, []
+
+    def after_another(keep):
+        if not asked:
+            other._log.compact(lambda payload: True)  # it does not know yet who is to be forgotten
+        asked.append(rewrite(keep))
+        return asked[-1]
+
+    monkeypatch.setattr(erasing._log, "compact", after_another)
+    erasing.forget(KEY.digest("ann"))
+    assert asked == [False, True]
+    assert not any(b"secret-item" in path.read_bytes() for path in tmp_path.iterdir())
+    assert other.history("ann") == []
+    assert other.history("bob") == ["b"]
+
+
 def test_no_name_of_a_user_lies_on_the_disk(tmp_path):
     SessionFeed(tmp_path, KEY).accept_events(events("a", user="ann@example.org"))
     assert not any(b"ann@example.org" in path.read_bytes() for path in tmp_path.iterdir())

@@ -106,9 +106,10 @@ class EventLog:
             if self._file >= 0:
                 os.fdatasync(self._file)
 
-    def compact(self, keep: Callable[[bytes], bool]) -> None:
+    def compact(self, keep: Callable[[bytes], bool]) -> bool:
         """Leaves out the payloads that `keep` is done with, of those that turns have given to this process: what others wrote
-        since stays, and comes with the next turn. Others wait only while the newest events are copied."""
+        since stays, and comes with the next turn. Others wait only while the newest events are copied. False where another
+        process did so meanwhile, by what it knew: who must be sure takes a turn and asks again."""
         with self._mine:
             number, end, source = self._number, self._known, os.dup(self._file)
         part = self.folder / f"part.{secrets.token_hex(8)}"  # of its own: another worker may compact, too
@@ -123,7 +124,7 @@ class EventLog:
                 with self.turn() as news:
                     self._unread = news
                     if self._number != number:  # another worker was first
-                        return
+                        return False
                     file.write(os.pread(source, self._end - end, end))
                     copied = file.tell() - _HEADER.size
                     file.seek(0)
@@ -137,6 +138,7 @@ class EventLog:
                     for stray in self.folder.glob("part.*"):  # of whoever was killed, or comes too late
                         stray.unlink(missing_ok=True)
             (self.folder / f"events.{number}").unlink(missing_ok=True)
+            return True
         finally:
             self._known = known
             os.close(source)

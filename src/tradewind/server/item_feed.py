@@ -129,12 +129,15 @@ class ItemLog:
 
     def _gone(self, records: Sequence[Record]) -> int:
         if records:
-            self._compact()
+            while not self._compact():
+                with self.turn():
+                    pass
         return len(records)
 
-    def _compact(self) -> None:
-        self._log.compact(lambda payload: self._holds(_decode(payload)))
+    def _compact(self) -> bool:
+        done = self._log.compact(lambda payload: self._holds(_decode(payload)))
         self._records = len(self.rows)
+        return done
 
     def _holds(self, record: Record) -> bool:
         return record.columns is not None and self.rows.get(record.item) == record

@@ -99,8 +99,7 @@ class SessionFeed:
                 self._follow(news)
                 self._log.append(_encode(record))
                 self._take(record)
-            with self._compacting:
-                self._log.compact(self._kept)
+            self._rewrite()
         return gone
 
     def expire(self, before_ms: int) -> int:
@@ -113,8 +112,7 @@ class SessionFeed:
                 self._log.append(_encode(record))
                 self._take(record)
         if gone:
-            with self._compacting:
-                self._log.compact(self._kept)
+            self._rewrite()
         return gone
 
     def __del__(self) -> None:
@@ -164,6 +162,13 @@ class SessionFeed:
     def _kept(self, payload: bytes) -> bool:
         record = _decode(payload)
         return bool(record.item) and self._events.holds(_event(record))
+
+    def _rewrite(self) -> None:
+        """What is gone leaves the disk, whatever other workers write meanwhile."""
+        with self._compacting:
+            while not self._log.compact(self._kept):
+                with self._log.turn() as news:
+                    self._follow(news)
 
     def _tidy(self) -> None:
         if self._log.size > self._least_bytes and self._compacting.acquire(blocking=False):
