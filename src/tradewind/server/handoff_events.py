@@ -10,6 +10,7 @@ from __future__ import annotations
 from tradewind.business import conversations, handovers
 from tradewind.business.conversations import Conversation, Turn
 from tradewind.clock import milliseconds
+from tradewind.errors import VerificationFailed
 from tradewind.server.dialogue.memory import language_of
 from tradewind.server.talks import Talks
 
@@ -39,9 +40,11 @@ def tell_missed(talks: Talks) -> None:
     for one in handovers.waiting(talks.database):
         if one.product not in talks.talks or one.status != "waiting" or (one.waiting_ms or 0) < since_ms:
             continue
-        latest = {
-            message.place: message for message in conversations.read(talks.database, talks.vault, one.id, last=_LATEST)
-        }
+        try:
+            said = conversations.read(talks.database, talks.vault, one.id, last=_LATEST)
+        except VerificationFailed:  # of a key that was dropped: the others are told of all the same
+            continue
+        latest = {message.place: message for message in said}
         for message in reversed(latest.values()):
             if message.content.kind == "handoff" and message.answers in latest:
                 tell_handoff(talks, one, Turn(latest[message.answers], message))
