@@ -298,7 +298,7 @@ def test_computing_activations_twice_changes_no_gradient(dropout):
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore")  # of torch against torch: it compiles by way of its own older parts
 def test_compiled_layers_give_the_same_loss_and_gradients_and_names():
-    model, targets = decoder(depth=1).train(), tokens(seed=5)
+    model, targets = decoder().train(), tokens(seed=5)
     names, plain = list(model.state_dict()), model.loss(tokens(), targets).total
     wanted = gradients(plain, *model.parameters())
     model.compile_layers()

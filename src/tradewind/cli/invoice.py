@@ -5,6 +5,7 @@ Not here: the billing run and collecting (`billing.py`), how a line is computed 
 
 from __future__ import annotations
 
+import importlib
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from tradewind import typeface
 from tradewind.business import accounts, invoices, payments, receivables, views
 from tradewind.business.documents import document
 from tradewind.business.invoices import Correction, Invoice
@@ -158,7 +158,8 @@ def export(
     with Office.open(directory) as office:
         found = invoices.get(office.database, invoice)
         made = document(office.database, found, form=form.value, issuer=office.issuer())
-    if form is Format.pdf and (remark := typeface.remark(made.data)):
+    # What sets pages takes a while to load: only a verb that wrote one pays for it.
+    if form is Format.pdf and (remark := importlib.import_module("tradewind.typeface").remark(made.data)):
         typer.echo(remark, err=True)
     target = output or Path(made.name)
     if target == Path("-"):
