@@ -157,6 +157,29 @@ def test_a_person_is_read_while_the_window_is_open(page, site):
 
 
 @pytest.mark.browser
+def test_who_writes_before_the_window_has_begun_has_one_conversation(page, site):
+    shown = page("zh")
+    shown.evaluate(
+        """() => {
+          const real = window.fetch;
+          window.begun = 0;
+          window.fetch = async (...asked) => {
+            if (String(asked[0]).endsWith("/v1/conversations") && window.begun++ === 0) await new Promise((done) => setTimeout(done, 1500));
+            return real(...asked);
+          };
+        }"""
+    )
+    shown.get_by_role("button", name="打开对话").click()
+    say(shown, "转人工")
+    shown.get_by_text("人工客服稍后会在这里回复您。").wait_for()
+    waits = site.ask("GET", "/v1/handoffs")["handoffs"][-1]["id"]
+    site.ask("POST", f"/v1/handoffs/{waits}/take", json={"agent": "Li"})
+    site.ask("POST", f"/v1/handoffs/{waits}/reply", json={"agent": "Li", "text": "您好，我是小李，已看到"})
+    shown.get_by_text("您好，我是小李，已看到").wait_for()
+    assert shown.evaluate("window.begun") == 1
+
+
+@pytest.mark.browser
 def test_the_keyboard_alone_is_enough_and_right_to_left_stays_on_screen(page):
     shown = page("ar", "rtl")
     shown.keyboard.press("Tab")

@@ -237,7 +237,7 @@
     stand(status);
   };
 
-  const begin = async () => {
+  const start = async () => {
     const kept = JSON.parse(sessionStorage.getItem(store) || "null");
     if (kept) {
       talk = kept;
@@ -258,6 +258,10 @@
     take(found.messages);
     stand(found.status);
   };
+
+  /* Whoever writes while the window still begins has one conversation, not two. */
+  let beginning = null;
+  const begin = () => (beginning ??= start().finally(() => (beginning = null)));
 
   const forget = () => {
     sessionStorage.removeItem(store);
@@ -280,7 +284,7 @@
     const mine = show({ author: "user", text });
     note(status === "open" ? word.busy : "");
     try {
-      if (!talk) await begin();
+      if (beginning || !talk) await begin();
       const key = `w-${crypto.getRandomValues(new Uint32Array(4)).join("-")}`;
       const told = await patiently(() => ask("POST", `/${talk.id}/messages`, { text }, { "idempotency-key": key }));
       field.value = "";
@@ -308,7 +312,7 @@
     launch.setAttribute("aria-expanded", "true");
     launch.setAttribute("aria-label", word.close);
     field.focus();
-    if (talk) stand(status);
+    if (talk && !beginning) stand(status);
     else await begin().catch(trouble);
   };
 
