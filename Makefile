@@ -22,7 +22,7 @@ demo: install  ## raw cases to a signed release and a prediction
 	@$(BIN)/python examples/breast-cancer/demo.py demo
 
 test: install  ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: install  ## style, types, floors
 	$(BIN)/ruff check src tests benchmarks examples
