@@ -27,7 +27,7 @@ from tradewind.errors import ArtifactError
 from tradewind.files import read_json
 
 _CHUNK_LOGITS = 8_000_000  # figures that one chunk of a prompt may give: 32 MB
-_LIGHT = 64 << 20  # bytes of weights: more are read faster by all cores, and held but once
+_LIGHT = 16 << 20  # bytes of weights: more are read faster by all cores, and held but once
 _TRIALS = 6  # steps in a row of each way to compute a lone one, twice
 _AS_QUICK = 1.1  # one thread may take so much of the time of all: the others serve meanwhile
 _CHUNK_TOKENS = 128  # others wait no longer than this many tokens of a prompt take
