@@ -12,8 +12,6 @@ Legend: S slots, B rows of a step (the slots 0 to B-1), T tokens, V vocabulary, 
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +25,6 @@ from tradewind.errors import ArtifactError
 from tradewind.files import read_json
 
 _CHUNK_LOGITS = 8_000_000  # figures that one chunk of a prompt may give: 32 MB
-_LIGHT = 16 << 20  # bytes of weights: more are read faster by all cores, and held but once
-_TRIALS = 6  # steps in a row of each way to compute a lone one, twice
-_AS_QUICK = 1.1  # one thread may take so much of the time of all: the others serve meanwhile
 _CHUNK_TOKENS = 128  # others wait no longer than this many tokens of a prompt take
 
 
@@ -66,8 +61,7 @@ class GraphFacts:
 
 
 class SlotGraph:
-    """One thread at a time uses it. `threads` 0 lets the runtime use all cores; a lone row of a light graph is then computed by one
-    thread where that is as quick, which is measured at the start.
+    """One thread at a time uses it. `threads` 0 lets the runtime use all cores.
 
     `extra` are further inputs of the graph that stay the same (stacks of adapters); an input `adapter` [B] is then fed
     from `adapter_S`. Raises ArtifactError when the graph is no decoder with a key-value store of this layout.
@@ -103,7 +97,6 @@ class SlotGraph:
         self._prompts: dict[int, Any] = {}  # bindings by slot
         self._steps: dict[int, Any] = {}  # bindings by the number of rows
         self._columns = np.arange(self.context, dtype=np.int64)[None]
-        self._lone = self._quickest_alone(folder / graph, threads)
 
     def prefill(self, slot: int, tokens: Sequence[int], start: int) -> NDArray[np.float32]:
         """Reads at most `chunk` tokens that follow the `start` tokens already in the slot. Logits [T, V], a view."""
@@ -114,7 +107,7 @@ class SlotGraph:
         logits_1TV = self._chunk_logits[: length * self.facts.vocabulary].reshape(1, length, self.facts.vocabulary)
         binding = self._prompts.get(slot)
         if binding is None:
-            binding = self._prompts[slot] = self._bound(self._session, slot, slot + 1)
+            binding = self._prompts[slot] = self._bound(slot, slot + 1)
         _bind_in(binding, "input_ids", ids_1T)
         _bind_out(binding, "logits", logits_1TV)
         mask_1T = np.ones((1, start + length), np.int64)
@@ -126,17 +119,16 @@ class SlotGraph:
     def step(self, tokens_B: Sequence[int], lengths_B: Sequence[int]) -> NDArray[np.float32]:
         """One token for each of the slots 0 to B-1, which hold `lengths_B` tokens. Logits [B, V], a view."""
         rows = len(tokens_B)
-        session = self._lone if rows == 1 else self._session
         binding = self._steps.get(rows)
         if binding is None:
-            binding = self._steps[rows] = self._bound(session, 0, rows)
+            binding = self._steps[rows] = self._bound(0, rows)
             _bind_in(binding, "input_ids", self._ids_S1[:rows])
             _bind_out(binding, "logits", self._logits_S1V[:rows])
         self._ids_S1[:rows, 0] = tokens_B
         lengths_B1 = np.array(lengths_B, np.int64)[:, None]
         mask_BT = (self._columns[:, : max(lengths_B) + 1] <= lengths_B1).astype(np.int64)
         _bind_in(binding, "attention_mask", mask_BT)
-        session.run_with_iobinding(binding)
+        self._session.run_with_iobinding(binding)
         logits_BV: NDArray[np.float32] = self._logits_S1V[:rows, 0]
         return logits_BV
 
@@ -157,25 +149,9 @@ class SlotGraph:
                 return False
         return True
 
-    def _quickest_alone(self, path: Path, threads: int) -> Any:
-        """A session of one thread, or that of all. Threads that meet after each small product may cost what they save."""
-        weights = sum(one.stat().st_size for one in (path, path.with_name("model.onnx.data")) if one.is_file())
-        if threads == 1 or os.cpu_count() == 1 or weights > _LIGHT:
-            return self._session
-        sessions, least_s = (self._session, _open(path, 1)), [float("inf")] * 2
-        for which in (0, 1, 0, 1):
-            self._lone = sessions[which]
-            self._steps.clear()
-            for _ in range(_TRIALS):
-                started = time.perf_counter()
-                self.step([0], [0])
-                least_s[which] = min(least_s[which], time.perf_counter() - started)
-        self._steps.clear()
-        return sessions[least_s[1] <= _AS_QUICK * least_s[0]]
-
-    def _bound(self, session: Any, first: int, last: int) -> Any:
+    def _bound(self, first: int, last: int) -> Any:
         """Keys and values of these slots, read and written in place. Kept: to bind them costs more than a small step."""
-        binding = session.io_binding()
+        binding = self._session.io_binding()
         for name, store in self._store.items():
             _bind_in(binding, f"past_key_values.{name}", store[first:last])
             _bind_out(binding, f"present.{name}", store[first:last])
