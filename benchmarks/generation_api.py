@@ -1,7 +1,7 @@
-"""The contender `api` of `generation.py`: `tradewind serve` itself, with key, plan, limits, meters and journal, asked over loopback by
-streaming clients in this process.
+"""The contenders of `generation.py` that are asked over HTTP, by the same streaming clients in this process: `tradewind serve` itself
+with key, plan, limits, meters and journal, and the HTTP server that llama.cpp brings along.
 
-    python generation_api.py PRODUCT PRECISION STREAMS TOKENS TURNS
+    python generation_api.py PRODUCT PRECISION STREAMS TOKENS TURNS [PYTHON_WITH_XLLAMACPP]
 
 Prints what `generation_one.py` prints, besides the seconds from the command to the first token, the resident size of the
 worker in MiB, and whether any process of the server has torch in its memory.
@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import uvloop
@@ -24,6 +25,16 @@ import uvloop
 from generation_one import prompts, short_of
 
 START_S = 60.0
+LLAMA = """
+import sys, time, xllamacpp
+parameters = xllamacpp.CommonParams()
+parameters.model.path, streams, parameters.port = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+parameters.n_ctx, parameters.n_parallel = 512 * streams, streams
+parameters.n_gpu_layers, parameters.warmup, parameters.verbosity = 0, True, -1
+server = xllamacpp.Server(parameters)
+sys.stdin.read()
+"""
+LLAMA_FIELDS = {"ignore_eos": True, "cache_prompt": False}  # an answer of full length, its prompt read anew
 
 
 def tradewind(*arguments: str) -> str:
@@ -38,20 +49,20 @@ def key_of(product: Path) -> str:
 
 
 class Client:
-    """One keep-alive connection that streams completions."""
+    """One connection that streams completions; a new one for each where the server closes it behind its answer."""
 
-    def __init__(self, port: int, key: str) -> None:
-        self._port, self._key = port, key
+    def __init__(self, port: int, key: str, *, fields: Mapping[str, bool], stays: bool) -> None:
+        self._port, self._key, self._fields, self._stays = port, key, fields, stays
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
     async def stream(self, prompt: list[int], tokens: int) -> tuple[float, int]:
         """Seconds to the first event that holds text, and the tokens that the server counted."""
-        if self._writer is None:
+        if self._writer is None or (self._reader is not None and self._reader.at_eof()):
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         assert self._reader is not None
         body = json.dumps(
-            {"model": "writer", "prompt": prompt, "max_tokens": tokens, "temperature": 0, "stream": True, "stream_options": {"include_usage": True}}
+            {"model": "writer", "prompt": prompt, "max_tokens": tokens, "temperature": 0, "stream": True, "stream_options": {"include_usage": True}, **self._fields}
         ).encode()  # fmt: skip
         head = f"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nauthorization: Bearer {self._key}\r\n"
         started = time.perf_counter()
@@ -60,18 +71,22 @@ class Client:
         while b"[DONE]" not in found[-64:] or not found.endswith(b"0\r\n\r\n"):
             part = await self._reader.read(65_536)
             if not part:
-                raise SystemExit(f"the server closed the connection: {found[-300:]!r}")
+                self.close()
+                raise ConnectionError(f"the server closed the connection: {found[-300:]!r}")
             found += part
             if not first and b'"text"' in found:
                 first = time.perf_counter() - started
         if not found.startswith(b"HTTP/1.1 200"):
             raise SystemExit(f"the server answered {found[:300]!r}")
+        if not self._stays:
+            self.close()
         usage = found[found.rindex(b'"completion_tokens":') + len(b'"completion_tokens":') :]
         return first, int(usage[: min(usage.find(b","), usage.find(b"}")) if b"," in usage[:12] else usage.find(b"}")])
 
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+            self._writer = None
 
 
 async def measured(clients: list[Client], streams: int, tokens: int) -> tuple[float, float]:
@@ -105,30 +120,37 @@ def resident_mib(process: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
-def main(product: Path, precision: str, streams: int, tokens: int, turns: int) -> None:
-    key = key_of(product)
+def main(product: Path, precision: str, streams: int, tokens: int, turns: int, llama: str | None = None) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "tradewind.cli", "serve", "-C", str(product), "--port", str(port)]
-    file = product / "tradewind.yaml"
-    text = file.read_text()
-    kept = "\n".join(line for line in text.splitlines() if not line.startswith("  precision:"))
-    file.write_text(kept.replace("serve:\n", f"serve:\n  precision: {precision}\n"))
+    if llama:
+        key, fields = "none", LLAMA_FIELDS
+        command = [llama, "-c", LLAMA, str(product / "gguf" / precision / "model.gguf"), str(streams), str(port)]
+    else:
+        key, fields = key_of(product), {}
+        _choose(precision, product / "tradewind.yaml")
+        command = [sys.executable, "-m", "tradewind.cli", "serve", "-C", str(product), "--port", str(port)]
     begun = time.perf_counter()
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet)
     try:
-        found = uvloop.run(_asked(server, port, key, begun, streams, tokens, turns))
+        clients = [Client(port, key, fields=fields, stays=not llama) for _ in range(streams)]
+        found = uvloop.run(_asked(server, clients, begun, streams, tokens, turns))
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(60)
     print(json.dumps(found))
 
 
+def _choose(precision: str, file: Path) -> None:
+    kept = "\n".join(line for line in file.read_text().splitlines() if not line.startswith("  precision:"))
+    file.write_text(kept.replace("serve:\n", f"serve:\n  precision: {precision}\n"))
+
+
 async def _asked(
-    server: subprocess.Popen[bytes], port: int, key: str, begun: float, streams: int, tokens: int, turns: int
+    server: subprocess.Popen[bytes], clients: list[Client], begun: float, streams: int, tokens: int, turns: int
 ) -> dict[str, object]:
-    clients = [Client(port, key) for _ in range(streams)]
     while True:
         try:
             await clients[0].stream(prompts(1)[0], 1)
@@ -159,4 +181,4 @@ async def _asked(
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:6]))
+    main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:6]), *sys.argv[6:])

@@ -88,6 +88,14 @@ def test_a_gate_whose_figure_will_not_be_there_is_told(gate, found, words):
     assert fault({gate: False}, found) is None
 
 
+@pytest.mark.parametrize("rule", [True, ">= 0.02"])
+def test_nothing_beats_baselines_that_are_not_fitted(rule):
+    name, says, hint = fault({"beats_baseline": rule}, facts("regression", baselines=False))
+    assert (name, says) == ("beats_baseline", "beats_baseline is asked for, but evaluate.baselines is false")
+    assert hint == "Leave one of the two out."
+    assert fault({"beats_baseline": False}, facts("regression", baselines=False)) is None
+
+
 def test_a_figure_needs_a_comparison():
     _, says, hint = fault({"beats_baseline": True, "rmse": True}, facts("regression"))
     assert (says, hint) == ("rmse needs a comparison", "Write one, as in '>= 0.77': true is for beats_baseline.")

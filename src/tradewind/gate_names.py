@@ -31,6 +31,7 @@ class Facts:
     specificity: float | None = None
     sensitivity: float | None = None
     tasks: Sequence[str] = ()
+    baselines: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,12 @@ def fault(gates: Mapping[str, str | bool], facts: Facts) -> Fault | None:
     """The first gate that nothing can meet: on a figure that the report of this product will not have, or without a
     comparison; None where all can be met."""
     for name, rule in gates.items():
-        if rule is False or name == BEATS:
+        if rule is False:
             continue
+        if name == BEATS:
+            if facts.baselines:
+                continue
+            return name, f"{BEATS} is asked for, but evaluate.baselines is false", "Leave one of the two out."
         of_groups = name.partition(":")[0] in FAIRNESS
         found = _of_groups(name, facts) if of_groups else _of_product(name, facts)
         if found is None and rule is True:

@@ -165,3 +165,17 @@ def test_a_compiler_that_fails_is_told_in_a_sentence():
         _compiled(model, fails)
     assert error.value.code == "environment.compile"
     assert np.isfinite(model(torch.zeros(1, 3, dtype=torch.int64)).detach().numpy()).all()
+
+
+@pytest.mark.filterwarnings("ignore:.*script_method.*:DeprecationWarning")
+def test_a_compiler_that_is_older_than_the_processor_is_asked_what_it_knows():
+    asked, speed = [], object()
+
+    def fails_once():
+        asked.append(torch._inductor.config.cpp.vec_isa_ok)
+        if len(asked) == 1:
+            raise RuntimeError("unrecognized command-line option '-mamx-bf16'")
+        return speed
+
+    assert _compiled(decoder(20), fails_once) is speed
+    assert asked == [True, None]

@@ -200,7 +200,7 @@ class Product(Section):
             task=self.task, rooms=None if judged.examine == "auto" else judged.examine,
             settings=frozenset(path for path in NEEDED if self._fills(path)), sensitive=self.data.sensitive, at=judged.at,
             specificity=judged.specificity, sensitivity=judged.sensitivity,
-            tasks=[PurePath(name).stem for name in judged.tasks if ":" not in name],
+            tasks=[PurePath(name).stem for name in judged.tasks if ":" not in name], baselines=judged.baselines,
         )  # fmt: skip
         found = fault(judged.gates, facts)
         if found is not None:

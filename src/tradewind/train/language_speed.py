@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -36,6 +37,7 @@ def speed_of(
     if path.exists():
         speed = Speed.from_json(read_json(path)["speed"])
         if speed.way.compiled:
+            _ask_compiler(False)
             language_model.compile_layers(model)
         return speed
     # Under the settings of the loop: what is compiled under others would be compiled again.
@@ -92,6 +94,15 @@ def _fastest(measured: _Measured, *, one_shape: bool) -> Speed:
 
 def _compiled(model: LanguageModule, timed: Callable[[], Speed]) -> Speed:
     """Raises EnvironmentFailure compile where there is no compiler, or it fails."""
+    _ask_compiler(False)
+    try:
+        return _at_first_use(model, timed)
+    except EnvironmentFailure:  # perhaps it is older than the processor
+        _ask_compiler(True)
+        return _at_first_use(model, timed)
+
+
+def _at_first_use(model: LanguageModule, timed: Callable[[], Speed]) -> Speed:
     try:
         language_model.compile_layers(model)
         return timed()
@@ -101,3 +112,11 @@ def _compiled(model: LanguageModule, timed: Callable[[], Speed]) -> Speed:
             f"The model could not be compiled: {str(error).splitlines()[0][:200]}", code="compile", where="train.compile",
             hint="Install a C++ compiler, or leave out train.compile.",
         ) from error  # fmt: skip
+
+
+def _ask_compiler(asked: bool) -> None:
+    """Whether a program is built for each of the processor's instruction sets before any of them is used: on a fresh machine that
+    takes longer than all the rest of compiling (LAB.md)."""
+    inductor: Any = torch._inductor
+    inductor.config.cpp.vec_isa_ok = None if asked else True
+    inductor.cpu_vec_isa.valid_vec_isa_list.cache_clear()
