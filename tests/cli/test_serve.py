@@ -259,6 +259,12 @@ def test_nothing_released_is_told(tmp_path, capsys):
     assert "no release yet" in capsys.readouterr().err
 
 
+def test_a_font_that_is_none_is_told_before_anything_is_served(shop, capsys, monkeypatch):
+    monkeypatch.setenv("TRADEWIND_FONT", str(shop / "tradewind.yaml"))
+    assert main(["serve", "-C", str(shop), "--port", "0"]) == 3
+    assert "No Chinese can be embedded from it" in capsys.readouterr().err
+
+
 def test_a_changed_release_is_not_served(shop):
     graph = next((shop / ".tradewind" / "releases").glob("*/model.onnx"))
     for graph in (shop / ".tradewind" / "releases").glob("*/model.onnx"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import socket
 import sys
 from pathlib import Path
@@ -48,6 +49,8 @@ def command(
             name, serve = session.product.product, sessions[0].product.serve
             refuse_below_cost(released_below_cost(session.workspace, serve, product=name))
     _check_tls(certificate, private_key)
+    if os.environ.get("TRADEWIND_FONT"):  # told now, not when the first invoice is wanted
+        _load("tradewind.typeface").chosen()
     # 2. The socket, before anything heavy: a port in use is told at once.
     listening = _listen(host, port)
     # 3. The rooms behind it.
