@@ -101,6 +101,7 @@ def test_a_handoff_is_told_once_without_a_word_of_the_customer(site, chat):
     told = [one for one in site.talks.outgoing.events if one[1]["conversation"] == chat["id"]]
     expected = {
         "event": "handoff", "product": "helpdesk", "conversation": chat["id"], "queue": "support", "intent": None, "language": "en",
+        "returned": False,
     }  # fmt: skip
     assert told == [("helpdesk", expected)]
 
@@ -183,6 +184,21 @@ def test_a_person_takes_over_answers_and_gives_back(site, chat):
     assert [(one["author"], one["text"]) for one in read["messages"]] == [("person", "It is on its way.")]
     assert site.ask("POST", f"{mine}/give-back", json={"agent": "Li"})["status"] == "open"
     assert site.say(chat, "I want a refund")["reply"]["kind"] == "intent"
+
+
+def test_whoever_is_given_back_to_the_queue_is_told_of_again(site, chat):
+    site.say(chat, "human please")
+    mine = f"/v1/handoffs/{chat['id']}"
+    site.ask("POST", f"{mine}/take", json={"agent": "Li"})
+    for number in range(25):  # so long ago did the machine hand over that it is not looked for any more
+        site.ask("POST", f"{mine}/reply", json={"agent": "Li", "text": f"Part {number}"})
+    assert site.ask("POST", f"{mine}/give-back", json={"agent": "Li", "to": "queue"})["status"] == "waiting"
+    told = [one for _, one in site.talks.outgoing.events if one["conversation"] == chat["id"]]
+    assert [(one["queue"], one["returned"]) for one in told] == [("support", False), ("support", True)]
+    assert len(site.talks.outgoing.ids) >= 2
+    site.ask("POST", f"{mine}/take", json={"agent": "Bo"})
+    site.ask("POST", f"{mine}/give-back", json={"agent": "Bo"})  # the machine answers again: nobody waits
+    assert len([one for _, one in site.talks.outgoing.events if one["conversation"] == chat["id"]]) == 2
 
 
 def test_the_operator_sees_every_account_and_others_theirs_alone(site, chat):

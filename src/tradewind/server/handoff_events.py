@@ -1,4 +1,5 @@
-"""The event `handoff`: what is told when somebody begins to wait for a person, also after a crash in between.
+"""The event `handoff`: what is told when somebody begins to wait for a person, also after a crash in between, and when a person
+gives a conversation back to the queue.
 
 The message that made it is stored first. Whoever is killed before the event is written has its successor tell it: at a start
 all that began to wait in the last hours is told again, and what was told before has the same id. Not here: how it is sent
@@ -20,18 +21,14 @@ _LATEST = 20  # messages among which the one that led to a person is looked for
 
 def tell_handoff(talks: Talks, conversation: Conversation, turn: Turn) -> None:
     """Of a turn whose answer hands over. For a thread."""
-    reply = turn.reply
-    assert reply is not None
-    if talks.outgoing is None:
-        return
-    handoff = talks.talk(conversation.product).settings.handoff
-    queue = conversation.queue or (handoff.queue if handoff is not None else None)
-    language = language_of(turn.said.content.text, otherwise="zh" if conversation.language == "zh" else "en")
-    event = {
-        "event": "handoff", "product": conversation.product, "conversation": conversation.id, "queue": queue,
-        "intent": reply.content.intent, "language": language,
-    }  # fmt: skip
-    talks.outgoing.tell(conversation.product, event, id=f"evt_{conversation.id}_{reply.place}")
+    assert turn.reply is not None
+    _tell(talks, conversation, turn, id=f"evt_{conversation.id}_{turn.reply.place}")
+
+
+def tell_returned(talks: Talks, conversation: Conversation) -> None:
+    """Of a conversation that a person has given back to its queue. For a thread."""
+    now = milliseconds(talks.database.clock)
+    _tell(talks, conversation, _handed_over(talks, conversation), id=f"evt_{conversation.id}_{now}", returned=True)
 
 
 def tell_missed(talks: Talks) -> None:
@@ -40,12 +37,33 @@ def tell_missed(talks: Talks) -> None:
     for one in handovers.waiting(talks.database):
         if one.product not in talks.talks or one.status != "waiting" or (one.waiting_ms or 0) < since_ms:
             continue
-        try:
-            said = conversations.read(talks.database, talks.vault, one.id, last=_LATEST)
-        except VerificationFailed:  # of a key that was dropped: the others are told of all the same
-            continue
-        latest = {message.place: message for message in said}
-        for message in reversed(latest.values()):
-            if message.content.kind == "handoff" and message.answers in latest:
-                tell_handoff(talks, one, Turn(latest[message.answers], message))
-                break
+        turn = _handed_over(talks, one)
+        if turn is not None:
+            tell_handoff(talks, one, turn)
+
+
+def _tell(talks: Talks, conversation: Conversation, turn: Turn | None, *, id: str, returned: bool = False) -> None:
+    if talks.outgoing is None:
+        return
+    handoff = talks.talk(conversation.product).settings.handoff
+    queue = conversation.queue or (handoff.queue if handoff is not None else None)
+    text = turn.said.content.text if turn is not None else ""
+    intent = turn.reply.content.intent if turn is not None and turn.reply is not None else None
+    event = {
+        "event": "handoff", "product": conversation.product, "conversation": conversation.id, "queue": queue, "intent": intent,
+        "language": language_of(text, otherwise="zh" if conversation.language == "zh" else "en"), "returned": returned,
+    }  # fmt: skip
+    talks.outgoing.tell(conversation.product, event, id=id)
+
+
+def _handed_over(talks: Talks, conversation: Conversation) -> Turn | None:
+    """The last turn that handed over; None where it is long ago, or was sealed with a key that was dropped."""
+    try:
+        said = conversations.read(talks.database, talks.vault, conversation.id, last=_LATEST)
+    except VerificationFailed:
+        return None
+    latest = {message.place: message for message in said}
+    for message in reversed(latest.values()):
+        if message.content.kind == "handoff" and message.answers in latest:
+            return Turn(latest[message.answers], message)
+    return None

@@ -18,6 +18,7 @@ from tradewind.business.verdicts import Figures
 from tradewind.business.views import View, moment
 from tradewind.server.callers import Body, Customer, Id, Line, Nothing, Operator, needs
 from tradewind.server.dialogue.summary import summarise
+from tradewind.server.handoff_events import tell_returned
 from tradewind.server.saying import message_view, view
 from tradewind.server.talks import Talks, TheTalks
 
@@ -90,11 +91,12 @@ def _routes(prefix: str, who: Callable[..., Staff], tag: str) -> APIRouter:
         found = conversations.get(talks.database, conversation_id, account_id=staff.within)
         to = (found.queue or "") if body.to == "queue" else ""
         holder = _holder(staff, body.agent)
-        return _held(
-            handovers.give_back(
-                talks.database, conversation_id, holder=holder, to=to, within=staff.within, actor=staff.actor
-            )
+        given = handovers.give_back(
+            talks.database, conversation_id, holder=holder, to=to, within=staff.within, actor=staff.actor
         )
+        if given.status == "waiting":
+            tell_returned(talks, given)
+        return _held(given)
 
     @router.post("/handoffs/{conversation_id}/close", summary="Ends the conversation")
     def close(conversation_id: Id, talks: TheTalks, staff: Staff = Depends(who), _: Nothing | None = None) -> View:
