@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -348,16 +348,19 @@ def build(layout: Layout, settings: Model, *, outputs: int) -> Encoder:
 
 
 def _pretrained(tokens: TensorFeature, settings: Model) -> Body:
-    """Loads `pretrained.py` only now: importing transformers takes as long as training on a small table."""
+    return cast("Body", pretrained_room().body(tokens, settings))
+
+
+def pretrained_room() -> Any:
+    """`pretrained.py`, loaded only now: importing transformers takes as long as training on a small table."""
     try:
-        module = import_module("tradewind.model.pretrained")
+        return import_module("tradewind.model.pretrained")
     except ModuleNotFoundError as error:
         raise EnvironmentFailure(
             f"A pretrained text encoder needs the package {error.name}, which is not installed.",
             code="package_missing",
             hint="Install it with: pip install 'tradewind[train]'.",
         ) from error
-    return cast("Body", module.body(tokens, settings))
 
 
 def _feature(layout: Layout, role: str) -> TensorFeature:

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from tradewind.errors import ModelError
 from tradewind.files import write_bytes
-from tradewind.model.pretrained import load, pooling_of
+from tradewind.model.text import pretrained_room
 
 TOLERANCE = 1e-4
 _OPSET = 20
@@ -50,9 +50,11 @@ class Pooled(nn.Module):
 def export_encoder(folder: Path, path: Path, *, texts: list[list[int]], pad: int) -> tuple[NDArray[np.float32], float]:
     """Writes the graph; gives torch's vectors [B, D] of the tokens of `texts` and the graph's largest difference from them.
 
-    Raises ModelError when the folder is no text encoder that `pretrained:` takes, or the graph differs by more than 1e-4.
+    Raises ModelError when the folder is no text encoder that `pretrained:` takes, or the graph differs by more than 1e-4;
+    EnvironmentFailure package_missing.
     """
-    model = Pooled(load(folder), pooling_of(folder)).eval()
+    room = pretrained_room()
+    model = Pooled(room.load(folder), room.pooling_of(folder)).eval()
     tokens_BT, there_BT = padded(texts, pad)
     arguments = (torch.from_numpy(tokens_BT), torch.from_numpy(there_BT))
     with torch.no_grad():
