@@ -87,7 +87,8 @@ def main() -> None:
         for number in range(asked.rounds):
             for name in list(wanted):
                 try:
-                    taken.setdefault(name, []).append(_train(name, folder, Path(prepared), asked.steps))
+                    found = _train(name, folder, Path(prepared), asked.steps)
+                    taken.setdefault(name, []).append(found)
                     print(_line(taken[name][-1], [every[-1] for every in taken.values()]), flush=True)
                 except Skipped as reason:
                     wanted.remove(name)

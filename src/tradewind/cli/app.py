@@ -25,9 +25,11 @@ from typer.core import TyperCommand, TyperGroup
 from tradewind import __version__
 from tradewind.errors import CheckFailed, EnvironmentFailure, GateFailed, InputError, TradewindError
 
-# Two threads that spin at every barrier cost a busy machine far more than waking them (LAB.md). Read by OpenMP when
-# torch or LightGBM is loaded, which no verb has done yet; whoever sets it keeps his choice.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads that spin long at every barrier cost a busy machine far more than waking them, and waking them at once costs a free one a
+# third of a small model's step: they spin for some microseconds (LAB.md). Read by GNU's OpenMP when torch or LightGBM is
+# loaded, which no verb has done yet; whoever sets one of the two keeps his choice.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 EXIT_CODES: dict[type[TradewindError], int] = {CheckFailed: 1, InputError: 2, EnvironmentFailure: 3}
 
