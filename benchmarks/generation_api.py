@@ -24,16 +24,8 @@ import uvloop
 
 from generation_one import prompts, short_of
 
+HERE = Path(__file__).parent
 START_S = 60.0
-LLAMA = """
-import sys, time, xllamacpp
-parameters = xllamacpp.CommonParams()
-parameters.model.path, streams, parameters.port = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-parameters.n_ctx, parameters.n_parallel = 512 * streams, streams
-parameters.n_gpu_layers, parameters.warmup, parameters.verbosity = 0, True, -1
-server = xllamacpp.Server(parameters)
-sys.stdin.read()
-"""
 LLAMA_FIELDS = {"ignore_eos": True, "cache_prompt": False}  # an answer of full length, its prompt read anew
 
 
@@ -126,7 +118,13 @@ def main(product: Path, precision: str, streams: int, tokens: int, turns: int, l
         port = probe.getsockname()[1]
     if llama:
         key, fields = "none", LLAMA_FIELDS
-        command = [llama, "-c", LLAMA, str(product / "gguf" / precision / "model.gguf"), str(streams), str(port)]
+        command = [
+            llama,
+            str(HERE / "llama_server.py"),
+            str(product / "gguf" / precision / "model.gguf"),
+            str(streams),
+            str(port),
+        ]
     else:
         key, fields = key_of(product), {}
         _choose(precision, product / "tradewind.yaml")

@@ -95,7 +95,7 @@ def main() -> None:
                     skipped.append(f"{name}: left out, {reason}")
             if number + 1 < asked.rounds:
                 shutil.rmtree(folder / ".tradewind" / "runs", ignore_errors=True)
-    rows = [least(every) for every in taken.values() if every]
+    rows = [least(every) for every in taken.values()]
     lines = [*verdicts(rows), *skipped]
     table = "\n".join([_HEAD, *(_line(row, rows) for row in rows), *(f"\n{line}" for line in lines)])
     machine = f"{os.cpu_count()} processors, {platform.machine()}, load {os.getloadavg()[0]:.1f}, {asked.threads or 'free'} threads, {time.strftime('%Y-%m-%d')}"

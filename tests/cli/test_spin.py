@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tradewind.cli.app import spin_count
+from tradewind.cli.spin import spin_count
 
 _SAY = "import os, tradewind.cli.app; print(os.environ.get('GOMP_SPINCOUNT'))"
 

@@ -23,19 +23,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from tradewind import __version__
+from tradewind.cli import spin
 from tradewind.errors import CheckFailed, EnvironmentFailure, GateFailed, InputError, TradewindError
 
-
-def spin_count(load: float, processors: int) -> int:
-    """How often a thread of OpenMP looks whether the others are done before it sleeps: some hundreds of microseconds where the
-    machine is free, some ten where others use it. Spinning costs a busy machine far more than waking; being woken each time
-    costs a free one a quarter of a small model's step (LAB.md)."""
-    return 1_000 if load > processors / 2 else 10_000
-
-
-# Read by GNU's OpenMP when torch or LightGBM is loaded, which no verb has done yet; whoever sets one of the two keeps his choice.
-if "OMP_WAIT_POLICY" not in os.environ and hasattr(os, "getloadavg"):
-    os.environ.setdefault("GOMP_SPINCOUNT", str(spin_count(os.getloadavg()[0], os.cpu_count() or 1)))
+spin.settle()  # before torch or LightGBM is loaded, which no verb has done yet
 
 EXIT_CODES: dict[type[TradewindError], int] = {CheckFailed: 1, InputError: 2, EnvironmentFailure: 3}
 

@@ -6,6 +6,7 @@ Not here: the measuring (`measure.py`), what the speed is used for (`costs.py`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,9 @@ def _at_first_use(model: LanguageModule, timed: Callable[[], Speed]) -> Speed:
 
 def _ask_compiler(asked: bool) -> None:
     """Whether a program is built for each of the processor's instruction sets before any of them is used: on a fresh machine that
-    takes longer than all the rest of compiling (LAB.md)."""
+    takes longer than all the rest of compiling (LAB.md). Whoever set TORCHINDUCTOR_VEC_ISA_OK keeps his choice."""
+    if "TORCHINDUCTOR_VEC_ISA_OK" in os.environ:
+        return
     inductor: Any = torch._inductor
     inductor.config.cpp.vec_isa_ok = None if asked else True
     inductor.cpu_vec_isa.valid_vec_isa_list.cache_clear()
